@@ -1,0 +1,114 @@
+/**
+ * The one interface between the TypeScript API and a core: it mirrors the C ABI (native/api/annex.h) and is
+ * implemented twice, by backend_node.ts (the addon) and backend_wasm.ts. Nothing above it knows the platform.
+ *
+ * A backend trusts its caller: arrays have the right type and length (ts/validate.ts saw to it). It turns a failing
+ * status into an AnnexError, thrown by plain methods and rejected by those that return a promise.
+ *
+ * Asynchronous methods copy the caller's arrays before they return the promise, so the caller may do as it
+ * likes with them; results are written to the job's own arrays before the promise resolves. The native backend works
+ * off the JavaScript thread; the WASM backend works on it, in slices, with a turn of the event loop between slices.
+ */
+export type Rows = Float32Array | Int8Array | Uint8Array;
+
+/** Codes of AnnexInput. */
+export const INPUT = { f32: 0, i8: 1, u8: 2, bits: 3 } as const;
+export type InputCode = (typeof INPUT)[keyof typeof INPUT];
+
+export const FILTER = { none: 0, ids: 1, bits: 2 } as const;
+
+export interface EngineInfo {
+  /** Which core answers: the native addon or WebAssembly. */
+  readonly backend: 'native' | 'wasm';
+  /** The instruction set in use, such as `avx512vnni`, `neon`, `wasm128`. */
+  readonly isa: string;
+  /** Threads of the core's pool; 1 on WASM. */
+  readonly threads: number;
+  /** Version of the core. */
+  readonly version: string;
+  /** Why the environment variable `ANNEX_ISA` was not followed, or ''. */
+  readonly note: string;
+}
+
+/** One batch of queries. The arrays of results belong to the caller: nq × k. */
+export interface SearchJob {
+  readonly queries: Rows;
+  readonly type: InputCode;
+  readonly nq: number;
+  readonly k: number;
+  /** (key, value) pairs of AnnexKey. */
+  readonly options: Float64Array;
+  readonly filterKind: number;
+  /** Float64Array of ids, or Uint32Array of words, or null. */
+  readonly filter: Float64Array | Uint32Array | null;
+  /** Ids: number of them; bits: number of ids covered. */
+  readonly filterCount: number;
+  readonly ids: Float64Array;
+  readonly distances: Float32Array;
+  /** nq entries: how many were found. */
+  readonly counts: Uint32Array;
+}
+
+export interface Stats {
+  /** Rows in the index. */
+  readonly size: number;
+  /** Bytes of coded rows, as allocated. */
+  readonly bytesVectors: number;
+  /** Bytes of the narrow copy that speeds up exact search, 0 without one. */
+  readonly bytesSidecar: number;
+  /** Bytes of ids and their table; 0 while ids are 0, 1, 2 … */
+  readonly bytesIds: number;
+  readonly bytesNorms: number;
+  /** Bytes of everything the core holds for the index. */
+  readonly bytesTotal: number;
+  /** Rows looked at by all searches so far. */
+  readonly scanned: number;
+  /** Rows whose exact distance was computed after the bound had let them pass. */
+  readonly rescored: number;
+}
+
+/** An index in a core. Opaque to the TypeScript API. */
+export interface BackendIndex {
+  /** Frees this reference. Idempotent. Running asynchronous work keeps the core's index alive until it ends. */
+  close(): void;
+  size(): number;
+  stats(): Stats;
+  options(): Float64Array;
+  openWriter(mode: 0 | 1): BackendWriter;
+  remove(ids: Float64Array): number;
+  removeAsync(ids: Float64Array): Promise<number>;
+  has(ids: Float64Array, found: Uint8Array): void;
+  get(ids: Float64Array, rows: Rows, found: Uint8Array): void;
+  ids(start: number, out: Float64Array): number;
+  search(job: SearchJob): void;
+  /** `signal` cancels running work: the promise then rejects with code ABORTED. */
+  searchAsync(job: SearchJob, signal?: AbortSignal): Promise<void>;
+  /** A token by which another worker thread attaches to the same index; UNSUPPORTED on WASM. */
+  share(): number;
+}
+
+/** A staged write; see annex_writer_open. */
+export interface BackendWriter {
+  append(type: InputCode, rows: Rows, n: number, ids: Float64Array | null): void;
+  appendAsync(
+    type: InputCode,
+    rows: Rows,
+    n: number,
+    ids: Float64Array | null,
+    signal?: AbortSignal,
+  ): Promise<void>;
+  commit(): void;
+  commitAsync(): Promise<void>;
+  /** Idempotent, and allowed after commit. */
+  abort(): void;
+}
+
+export interface Backend {
+  readonly name: 'native' | 'wasm';
+  engineInfo(): EngineInfo;
+  create(options: Float64Array): BackendIndex;
+  /** Attaches to an index shared by another thread. */
+  attach(token: number): BackendIndex;
+  /** One turn of the event loop: what slices of long work wait for. */
+  turn(): Promise<void>;
+}
