@@ -24,8 +24,8 @@ typedef enum AnnexStatus {
   ANNEX_INVALID_ARGUMENT = 1, /* a value of the right type that cannot be used */
   ANNEX_INVALID_TYPE = 2,     /* a value of the wrong type */
   ANNEX_DIMENSION_MISMATCH = 3,
-  ANNEX_NOT_FINITE = 4,  /* NaN or Infinity, or the zero vector under cosine */
-  ANNEX_INVALID_ID = 5,  /* not a safe integer in range */
+  ANNEX_NOT_FINITE = 4, /* NaN or Infinity, or the zero vector under cosine */
+  ANNEX_INVALID_ID = 5, /* not a safe integer in range */
   ANNEX_DUPLICATE_ID = 6,
   ANNEX_CLOSED = 7,
   ANNEX_BUSY = 8,
@@ -66,7 +66,7 @@ typedef enum AnnexSidecar { ANNEX_SIDECAR_AUTO = 0, ANNEX_SIDECAR_NONE = 1, ANNE
 /* Option keys. An unknown key, or one that the kind does not take, is ANNEX_INVALID_ARGUMENT. */
 typedef enum AnnexKey {
   ANNEX_KEY_KIND = 0,
-  ANNEX_KEY_DIM = 1,     /* 1 … 32768; under bits a multiple of 8 */
+  ANNEX_KEY_DIM = 1, /* 1 … 32768; under bits a multiple of 8 */
   ANNEX_KEY_METRIC = 2,
   ANNEX_KEY_STORAGE = 3, /* default F32; BITS for hamming and jaccard */
   ANNEX_KEY_SIDECAR = 4, /* flat: the int8 copy that speeds up exact f32 search; default AUTO */
@@ -78,12 +78,12 @@ typedef struct AnnexIndex AnnexIndex;
 typedef struct AnnexWriter AnnexWriter;
 
 /* ---- engine ---- */
-const char* annex_version(void);     /* "0.1.0" */
-const char* annex_isa(void);         /* "avx512vnni", "wasm128" … */
-const char* annex_isa_note(void);    /* why ANNEX_ISA was not followed, or "" */
-uint32_t annex_threads(void);        /* size of the pool, 1 on WebAssembly */
-const char* annex_last_error(void);  /* message of this thread's last failure */
-void* annex_alloc(size_t bytes);     /* for bindings that place arrays in linear memory; null when out of memory */
+const char* annex_version(void);    /* "0.1.0" */
+const char* annex_isa(void);        /* "avx512vnni", "wasm128" … */
+const char* annex_isa_note(void);   /* why ANNEX_ISA was not followed, or "" */
+uint32_t annex_threads(void);       /* size of the pool, 1 on WebAssembly */
+const char* annex_last_error(void); /* message of this thread's last failure */
+void* annex_alloc(size_t bytes);    /* for bindings that place arrays in linear memory; null when out of memory */
 void annex_free(void* pointer);
 
 /* Runs fn(context) on the core's pool (natively; absent on WebAssembly). fn must not throw. */
@@ -123,7 +123,8 @@ typedef enum AnnexWriteMode { ANNEX_ADD = 0, ANNEX_UPSERT = 1 } AnnexWriteMode;
 AnnexStatus annex_writer_open(AnnexIndex* index, AnnexWriteMode mode, AnnexWriter** out); /* BUSY */
 /* Rows lie one behind another. `ids` may be null: ids then continue from the largest ever given plus one (null ids are
  * INVALID_ID for upsert). Bad rows are named by their position since the writer was opened: NOT_FINITE, INVALID_ID,
- * DUPLICATE_ID (in the index when adding; among the writer's own ids always). After a failure only abort is possible. */
+ * DUPLICATE_ID (in the index when adding; among the writer's own ids always). After a failure only abort is possible.
+ */
 AnnexStatus annex_writer_append(AnnexWriter* writer, AnnexInput type, const void* rows, size_t n, const double* ids,
                                 const int32_t* cancel);
 AnnexStatus annex_writer_commit(AnnexWriter* writer); /* frees the writer, also when it fails */

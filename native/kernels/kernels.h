@@ -123,7 +123,7 @@ using EncodeFn = void (*)(const float* x, size_t dim, void* row);
 using DecodeFn = void (*)(const void* row, size_t dim, float* x);
 
 struct Kernels {
-  const char* name;  // "scalar", "avx2", "avx512", "avx512vnni", "neon", "wasm128" …
+  const char* name;                 // "scalar", "avx2", "avx512", "avx512vnni", "neon", "wasm128" …
   ScanFn scan[kScalars][kOps];      // null where the pair has no meaning
   GatherFn gather[kScalars][kOps];  // null where the pair has no meaning
   PackFn pack[kScalars];
