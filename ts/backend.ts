@@ -90,13 +90,7 @@ export interface BackendIndex {
 /** A staged write; see annex_writer_open. */
 export interface BackendWriter {
   append(type: InputCode, rows: Rows, n: number, ids: Float64Array | null): void;
-  appendAsync(
-    type: InputCode,
-    rows: Rows,
-    n: number,
-    ids: Float64Array | null,
-    signal?: AbortSignal,
-  ): Promise<void>;
+  appendAsync(type: InputCode, rows: Rows, n: number, ids: Float64Array | null, signal?: AbortSignal): Promise<void>;
   commit(): void;
   commitAsync(): Promise<void>;
   /** Idempotent, and allowed after commit. */

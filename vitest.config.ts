@@ -1,0 +1,23 @@
+import { fileURLToPath } from 'node:url';
+import { defineConfig } from 'vitest/config';
+
+const source = (name: string): string => fileURLToPath(new URL(`./ts/${name}.ts`, import.meta.url));
+
+// Tests import `annex` as a user would and get the sources. ANNEX_BACKEND (native or wasm) chooses the core.
+export default defineConfig({
+  resolve: {
+    alias: [
+      { find: /^annex$/, replacement: source('index') },
+      { find: /^annex\/native$/, replacement: source('native') },
+      { find: /^annex\/wasm$/, replacement: source('wasm') },
+    ],
+  },
+  test: {
+    include: ['test/**/*.test.ts'],
+    exclude: ['test/browser/**', '**/node_modules/**'],
+    pool: 'forks',
+    testTimeout: 60_000,
+    hookTimeout: 60_000,
+    execArgv: ['--expose-gc'],
+  },
+});
