@@ -1,0 +1,296 @@
+// The C ABI over the index interface: handles, the guard against C++ exceptions, tokens for other threads.
+#include "api/annex.h"
+
+#include <atomic>
+#include <cmath>
+#include <cstdlib>
+#include <new>
+
+#include "base/parallel.h"
+#include "base/status.h"
+#include "index/index.h"
+#include "index/registry.h"
+#include "kernels/dispatch.h"
+#if !defined(__wasm__)
+#include <exception>
+#include <mutex>
+#endif
+
+using annex::fail;
+using annex::Status;
+
+static_assert(static_cast<int>(Status::internal) == ANNEX_INTERNAL && static_cast<int>(Status::busy) == ANNEX_BUSY);
+static_assert(static_cast<int>(annex::Scalar::bits) == ANNEX_STORE_BITS);
+static_assert(static_cast<int>(annex::Metric::jaccard) == ANNEX_JACCARD);
+static_assert(static_cast<int>(annex::Input::bits) == ANNEX_BITS);
+static_assert(static_cast<int>(annex::Key::sidecar) == ANNEX_KEY_SIDECAR);
+static_assert(static_cast<int>(annex::Key::threads) == ANNEX_KEY_THREADS);
+
+struct AnnexIndex {
+  annex::Index* index;
+  std::atomic<uint32_t> references{1};
+  double token = 0;
+  AnnexIndex* next_shared = nullptr;  // the list of shared handles
+};
+
+struct AnnexWriter {
+  annex::Writer* writer;
+  AnnexIndex* handle;
+};
+
+namespace {
+
+constexpr const char* kVersion = "0.1.0";
+
+AnnexStatus code(Status status) { return static_cast<AnnexStatus>(status); }
+
+// The core does not throw, but the standard library may where it allocates.
+template <class F>
+AnnexStatus guarded(F&& body) {
+#if defined(__wasm__)
+  return code(body());
+#else
+  try {
+    return code(body());
+  } catch (const std::bad_alloc&) {
+    return code(fail(Status::out_of_memory, "out of memory"));
+  } catch (const std::exception& error) {
+    return code(fail(Status::internal, "unexpected: %s", error.what()));
+  } catch (...) {
+    return code(fail(Status::internal, "unexpected exception"));
+  }
+#endif
+}
+
+Status null_argument() { return fail(Status::invalid_argument, "a pointer that must not be null is null"); }
+
+#if !defined(__wasm__)
+std::mutex shared_mutex;
+AnnexIndex* shared_handles = nullptr;
+double last_token = 0;
+#endif
+
+Status read_threads(const AnnexSearch& search, size_t* threads) {
+  *threads = 0;
+  for (size_t i = 0; i < search.option_pairs; ++i) {
+    const double key = search.options[2 * i];
+    const double value = search.options[2 * i + 1];
+    if (key != static_cast<double>(annex::Key::threads)) {
+      return fail(Status::invalid_argument, "a search of this index takes no option with key %g", key);
+    }
+    if (!(value >= 0 && value <= 1024) || value != std::floor(value)) {
+      return fail(Status::invalid_argument, "threads is %g: expected a whole number from 0 (all) to 1024", value);
+    }
+    *threads = static_cast<size_t>(value);
+  }
+  return Status::ok;
+}
+
+}  // namespace
+
+const char* annex_version(void) { return kVersion; }
+const char* annex_isa(void) { return annex::kernels().name; }
+const char* annex_isa_note(void) { return annex::kernels_note(); }
+uint32_t annex_threads(void) { return static_cast<uint32_t>(annex::pool_threads()); }
+const char* annex_last_error(void) { return annex::last_error(); }
+void* annex_alloc(size_t bytes) { return std::malloc(bytes == 0 ? 1 : bytes); }
+void annex_free(void* pointer) { std::free(pointer); }
+
+AnnexStatus annex_submit(void (*fn)(void*), void* context) {
+  return guarded([&] {
+    if (annex::pool_submit(fn, context)) return Status::ok;
+    return fail(Status::unsupported, "no thread could be started for asynchronous work: use the Sync methods");
+  });
+}
+
+AnnexStatus annex_create(const double* options, size_t pairs, AnnexIndex** out) {
+  return guarded([&] {
+    if (out == nullptr || (options == nullptr && pairs != 0)) return null_argument();
+    *out = nullptr;
+    annex::Index* index = nullptr;
+    const Status status = annex::create_index(reinterpret_cast<const annex::Option*>(options), pairs, &index);
+    if (status != Status::ok) return status;
+    *out = new (std::nothrow) AnnexIndex{index};
+    if (*out != nullptr) return Status::ok;
+    delete index;
+    return annex::out_of_memory(sizeof(AnnexIndex));
+  });
+}
+
+void annex_retain(AnnexIndex* index) {
+  if (index != nullptr) index->references.fetch_add(1, std::memory_order_relaxed);
+}
+
+void annex_release(AnnexIndex* index) {
+  if (index == nullptr) return;
+#if defined(__wasm__)
+  if (index->references.fetch_sub(1) != 1) return;
+#else
+  {
+    // Under the mutex, so that an attach cannot find a handle whose last reference is on its way out.
+    const std::lock_guard<std::mutex> guard(shared_mutex);
+    if (index->references.fetch_sub(1, std::memory_order_acq_rel) != 1) return;
+    for (AnnexIndex** link = &shared_handles; *link != nullptr; link = &(*link)->next_shared) {
+      if (*link != index) continue;
+      *link = index->next_shared;
+      break;
+    }
+  }
+#endif
+  delete index->index;
+  delete index;
+}
+
+AnnexStatus annex_share(AnnexIndex* index, double* token) {
+  return guarded([&] {
+    if (index == nullptr || token == nullptr) return null_argument();
+#if defined(__wasm__)
+    return fail(Status::unsupported,
+                "an index on the WASM backend lives in one thread: share needs the native backend");
+#else
+    const std::lock_guard<std::mutex> guard(shared_mutex);
+    if (index->token == 0) {
+      index->token = ++last_token;
+      index->next_shared = shared_handles;
+      shared_handles = index;
+    }
+    *token = index->token;
+    return Status::ok;
+#endif
+  });
+}
+
+AnnexStatus annex_attach(double token, AnnexIndex** out) {
+  return guarded([&] {
+    if (out == nullptr) return null_argument();
+    *out = nullptr;
+#if defined(__wasm__)
+    (void)token;
+    return fail(Status::unsupported,
+                "an index on the WASM backend lives in one thread: attach needs the native backend");
+#else
+    const std::lock_guard<std::mutex> guard(shared_mutex);
+    for (AnnexIndex* handle = shared_handles; handle != nullptr; handle = handle->next_shared) {
+      if (handle->token != token) continue;
+      handle->references.fetch_add(1, std::memory_order_relaxed);
+      *out = handle;
+      return Status::ok;
+    }
+    return fail(Status::invalid_argument,
+                "no shared index has this token: the thread that shared it must keep it open, and be of this process");
+#endif
+  });
+}
+
+size_t annex_size(const AnnexIndex* index) { return index->index->size(); }
+
+size_t annex_options(const AnnexIndex* index, double* out, size_t pairs) {
+  return index->index->options(reinterpret_cast<annex::Option*>(out), pairs);
+}
+
+void annex_stats(const AnnexIndex* index, AnnexStats* out) {
+  const annex::Stats stats = index->index->stats();
+  out->size = static_cast<double>(stats.size);
+  out->bytes_vectors = static_cast<double>(stats.bytes_vectors);
+  out->bytes_sidecar = static_cast<double>(stats.bytes_sidecar);
+  out->bytes_ids = static_cast<double>(stats.bytes_ids);
+  out->bytes_norms = static_cast<double>(stats.bytes_norms);
+  out->bytes_total = static_cast<double>(stats.bytes_total + sizeof(AnnexIndex));
+  out->scanned = static_cast<double>(stats.scanned);
+  out->rescored = static_cast<double>(stats.rescored);
+}
+
+AnnexStatus annex_writer_open(AnnexIndex* index, AnnexWriteMode mode, AnnexWriter** out) {
+  return guarded([&] {
+    if (index == nullptr || out == nullptr) return null_argument();
+    *out = nullptr;
+    if (mode != ANNEX_ADD && mode != ANNEX_UPSERT) {
+      return fail(Status::invalid_argument, "unknown write mode %d: expected 0 (add) or 1 (upsert)",
+                  static_cast<int>(mode));
+    }
+    AnnexWriter* handle = new (std::nothrow) AnnexWriter{nullptr, index};
+    if (handle == nullptr) return annex::out_of_memory(sizeof(AnnexWriter));
+    const Status status = index->index->open_writer(static_cast<annex::WriteMode>(mode), &handle->writer);
+    if (status != Status::ok) {
+      delete handle;
+      return status;
+    }
+    annex_retain(index);
+    *out = handle;
+    return Status::ok;
+  });
+}
+
+AnnexStatus annex_writer_append(AnnexWriter* writer, AnnexInput type, const void* rows, size_t n, const double* ids,
+                                const int32_t* cancel) {
+  return guarded([&] {
+    if (writer == nullptr || (rows == nullptr && n != 0)) return null_argument();
+    return writer->writer->append(static_cast<annex::Input>(type), rows, n, ids, cancel);
+  });
+}
+
+AnnexStatus annex_writer_commit(AnnexWriter* writer) {
+  const AnnexStatus status = guarded([&] { return writer == nullptr ? null_argument() : writer->writer->commit(); });
+  annex_writer_abort(writer);
+  return status;
+}
+
+void annex_writer_abort(AnnexWriter* writer) {
+  if (writer == nullptr) return;
+  AnnexIndex* index = writer->handle;
+  delete writer->writer;
+  delete writer;
+  annex_release(index);
+}
+
+AnnexStatus annex_remove(AnnexIndex* index, const double* ids, size_t n, size_t* removed) {
+  return guarded([&] {
+    if (index == nullptr || removed == nullptr || (ids == nullptr && n != 0)) return null_argument();
+    return index->index->remove(ids, n, removed);
+  });
+}
+
+AnnexStatus annex_has(const AnnexIndex* index, const double* ids, size_t n, uint8_t* found) {
+  return guarded([&] {
+    if (index == nullptr || (n != 0 && (ids == nullptr || found == nullptr))) return null_argument();
+    return index->index->has(ids, n, found);
+  });
+}
+
+AnnexStatus annex_get(const AnnexIndex* index, const double* ids, size_t n, void* rows, uint8_t* found) {
+  return guarded([&] {
+    if (index == nullptr || (n != 0 && (ids == nullptr || rows == nullptr || found == nullptr))) return null_argument();
+    return index->index->get(ids, n, rows, found);
+  });
+}
+
+size_t annex_ids(const AnnexIndex* index, size_t start, size_t n, double* out) {
+  return index->index->ids(start, n, out);
+}
+
+AnnexStatus annex_search(const AnnexIndex* index, const AnnexSearch* search) {
+  return guarded([&] {
+    if (index == nullptr || search == nullptr) return null_argument();
+    const AnnexSearch& s = *search;
+    if (s.k == 0) return fail(Status::invalid_argument, "k is 0: expected a whole number from 1 on");
+    if (s.nq != 0 && (s.queries == nullptr || s.ids == nullptr || s.distances == nullptr)) return null_argument();
+    if ((s.options == nullptr && s.option_pairs != 0) || (s.filter == nullptr && s.filter_count != 0))
+      return null_argument();
+    if (s.filter_kind < ANNEX_ALLOW_ALL || s.filter_kind > ANNEX_ALLOW_BITS) {
+      return fail(Status::invalid_argument, "unknown kind of filter %d", static_cast<int>(s.filter_kind));
+    }
+    annex::SearchRequest request{};
+    request.queries = s.queries;
+    request.type = static_cast<annex::Input>(s.type);
+    request.nq = s.nq;
+    request.k = s.k;
+    const Status status = read_threads(s, &request.threads);
+    if (status != Status::ok) return status;
+    request.filter = {static_cast<annex::Filter::Kind>(s.filter_kind), s.filter, s.filter_count};
+    request.cancel = s.cancel;
+    request.ids = s.ids;
+    request.distances = s.distances;
+    request.counts = s.counts;
+    return index->index->search(request);
+  });
+}

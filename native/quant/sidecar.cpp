@@ -1,0 +1,126 @@
+// Why no row is lost.
+//
+// Write y for the row (under cosine: the row over its norm), ŷ = lo + step · code for its decoded value, e = ‖y - ŷ‖,
+// and q, q̂ = s · k, ε = ‖q - q̂‖ likewise for the query. Then with acc = Σ k·code and K = Σ k
+//     ⟨q̂, ŷ⟩ = s (step · acc + lo · K)                                                                  (1)
+//     |⟨q, y⟩ - ⟨q̂, ŷ⟩| = |⟨q, y - ŷ⟩ + ⟨q - q̂, ŷ⟩| ≤ ‖q‖ e + ε ‖ŷ‖          (Cauchy–Schwarz)           (2)
+//     |‖q - y‖ - ‖q̂ - ŷ‖| ≤ e + ε                                            (triangle inequality)      (3)
+// ip, cosine. The canonical product differs from ⟨q, y⟩ by at most γ‖q‖‖y‖ (canonical_error), so a row whose canonical
+//   distance -⟨q, y⟩ is ≤ T has  s (step·acc + lo·K) + ‖q‖ e + (ε + γ‖q‖)‖ŷ‖' ≥ -T,  ‖ŷ‖' = max(‖ŷ‖, ‖y‖).
+//   Divided by s this is the pass test with scale = step, a = lo, b = e, c = ‖ŷ‖', u = (K, ‖q‖/s, (ε + γ‖q‖)/s).
+//   Under cosine -T becomes 1 - T, less 2⁻²¹ for the rounding of 1 - x. Products that underflow add at most 2⁻¹⁴⁹ each.
+// l2. A canonical squared distance ≤ T means ‖q - y‖ ≤ R, R² = T (1 + 2γ) + a few of the smallest floats; by (3)
+//   ‖q̂ - ŷ‖ ≤ R + ε + e. Squared, with (1), and divided by 2s:
+//     step·acc + lo·K + e (R + ε)/s + (e² - ‖ŷ‖²)/(2s) ≥ (‖q̂‖² - (R + ε)²)/(2s).
+//   So b = e, c = (e² - ‖ŷ‖²)/2, u = (K, (R + ε)/s, 1/s).
+// The test itself is computed in float. Its first two terms are at most M ‖k‖ with M = (255 step + 2|lo|) √dim, and
+//   their rounding at most 2⁻²¹ M ‖k‖, ‖k‖ = ‖q̂‖/s ≤ 2‖q‖/s. For ip and cosine b carries that: 2⁻²⁰ M on top of e.
+//   For l2, where u₁ may be small, it is split by 2 M‖q̂‖ ≤ M²/√dim + √dim ‖q̂‖² between c and the bound.
+//   The remaining terms are non-negative or a square, and are each widened by 2⁻²⁰ of themselves.
+// Sizes that would overflow a float make the row (c = +Infinity) or the query (pass_all) pass always.
+// Norms and errors are computed in double, whose own rounding the 2⁻²⁰ covers many times over.
+#include "quant/sidecar.h"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+
+namespace annex {
+namespace {
+
+constexpr double kWiden = 1.0 + 0x1p-20;
+constexpr double kHuge = 1e30;   // beyond this a term could overflow where it meets another
+constexpr double kTiny = 1e-15;  // below this a product of two norms may underflow, and with it the canonical product
+constexpr float kInfinity = std::numeric_limits<float>::infinity();
+
+float up(double x) { return static_cast<float>(x * kWiden); }
+
+}  // namespace
+
+double canonical_error(size_t dim) { return (static_cast<double>(dim) / 8 + 32) * 0x1p-24; }
+
+QueryTerms pass_all() { return {{0.0f, 0.0f, 0.0f}, -kInfinity}; }
+
+float bound_down(double x) {
+  if (!(std::abs(x) < kHuge)) return -kInfinity;
+  return std::nextafter(static_cast<float>(x), -kInfinity);
+}
+
+SidecarRow sidecar_encode(Metric metric, const float* x, double norm, size_t dim, uint8_t* codes) {
+  const double divisor = metric == Metric::cosine ? norm : 1.0;
+  const auto [least, greatest] = std::minmax_element(x, x + dim);
+  const double lo = static_cast<float>(*least / divisor);
+  const float step = static_cast<float>((*greatest / divisor - lo) / 255.0);
+  const double to_code = step > 0 ? 1.0 / (divisor * step) : 0.0;
+  const double offset = step > 0 ? lo / step : 0.0;
+  double error = 0, decoded = 0;
+  for (size_t d = 0; d < dim; ++d) {
+    // The codes need only be near: whatever was chosen, its error is what is measured here.
+    const double position = x[d] * to_code - offset;
+    const int code = static_cast<int>(std::clamp(position + 0.5, 0.0, 255.0));
+    codes[d] = static_cast<uint8_t>(code);
+    const double value = lo + static_cast<double>(step) * code;
+    const double miss = x[d] / divisor - value;
+    error += miss * miss;
+    decoded += value * value;
+  }
+  error = std::sqrt(error);
+  const double root = std::sqrt(static_cast<double>(dim));
+  const double size = (255.0 * step + 2 * std::abs(lo)) * root;  // M
+  const SidecarRow always{0.0f, 0.0f, 0.0f, kInfinity};
+  if (!(size < kHuge / 1e6) || !(norm < kHuge / 1e12)) return always;
+  if (metric == Metric::cosine && !(norm > kTiny)) return always;
+  if (metric == Metric::l2) {
+    const double c = (error * error * kWiden - decoded * (1 - 0x1p-19)) / 2 + 0x1p-21 * size * size / root;
+    return {step, static_cast<float>(lo), up(error), c < 0 ? static_cast<float>(c * (1 - 0x1p-22)) : up(c)};
+  }
+  const double longest = std::max(std::sqrt(decoded), norm / divisor);
+  return {step, static_cast<float>(lo), up(error + 0x1p-20 * size), up(longest)};
+}
+
+SidecarQuery sidecar_encode_query(Metric metric, const float* q, double norm, size_t dim, int8_t* codes) {
+  const double divisor = metric == Metric::cosine ? norm : 1.0;
+  double greatest = 0;
+  for (size_t d = 0; d < dim; ++d) greatest = std::max(greatest, std::abs(q[d] / divisor));
+  const double scale = greatest > 0 ? greatest / 127.0 : 1.0;
+  double error = 0, code_squares = 0;
+  int64_t sum = 0;
+  for (size_t d = 0; d < dim; ++d) {
+    const double value = q[d] / divisor;
+    const int code = static_cast<int>(std::clamp(std::nearbyint(value / scale), -127.0, 127.0));
+    codes[d] = static_cast<int8_t>(code);
+    const double miss = value - scale * code;
+    error += miss * miss;
+    code_squares += static_cast<double>(code) * code;
+    sum += code;
+  }
+  for (size_t d = dim; d % 4 != 0; ++d) codes[d] = 0;
+  if (metric == Metric::cosine && !(norm > kTiny)) error = kInfinity;  // makes sidecar_terms say pass_all
+  return {norm / divisor, scale, std::sqrt(error), scale * std::sqrt(code_squares), static_cast<float>(sum)};
+}
+
+QueryTerms sidecar_terms(Metric metric, const SidecarQuery& query, size_t dim, float threshold) {
+  const double limit = threshold;
+  const double gamma = canonical_error(dim);
+  const double s = query.scale;
+  const double epsilon = query.error * kWiden;
+  double u1, u2, bound;
+  if (metric == Metric::l2) {
+    const double reach = std::sqrt(limit * (1 + 2 * gamma) + static_cast<double>(dim) * 0x1p-146) + epsilon;
+    const double root = std::sqrt(static_cast<double>(dim));
+    const double length = query.code_norm * query.code_norm;
+    u1 = reach / s;
+    u2 = 1 / s;
+    const double right = length - reach * reach;
+    bound = (right - 0x1p-20 * (length + reach * reach) - 0x1p-20 * root * length) / (2 * s);
+  } else {
+    u1 = query.norm * kWiden / s;
+    u2 = (epsilon + gamma * query.norm) * kWiden / s;
+    const double need = metric == Metric::cosine ? 1 - limit - 0x1p-21 : -limit - static_cast<double>(dim) * 0x1p-146;
+    bound = (need - std::abs(need) * 0x1p-22) / s;
+  }
+  if (!(u1 < kHuge) || !(u2 < kHuge) || !(std::abs(bound) < kHuge)) return pass_all();
+  return {{query.code_sum, up(u1), up(u2)}, bound_down(bound)};
+}
+
+}  // namespace annex
