@@ -15,7 +15,7 @@ list(SORT ANNEX_EXPORTS)
 set(ANNEX_WASM_FEATURES -msimd128 -mbulk-memory -msign-ext -mnontrapping-fptoint)
 target_compile_options(annex_core PUBLIC ${ANNEX_WASM_FEATURES} -fno-exceptions -fno-rtti)
 
-add_executable(annex_wasm wasm/layout.cpp $<TARGET_OBJECTS:annex_core>)
+add_executable(annex_wasm wasm/layout.cpp wasm/memory.cpp $<TARGET_OBJECTS:annex_core>)
 target_include_directories(annex_wasm PRIVATE native)
 target_compile_options(annex_wasm PRIVATE ${ANNEX_WASM_FEATURES} -fno-exceptions -fno-rtti)
 set_target_properties(annex_core annex_wasm PROPERTIES POSITION_INDEPENDENT_CODE OFF)
