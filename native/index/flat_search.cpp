@@ -172,7 +172,7 @@ Status FlatSearch::run_queries_apart(size_t threads, size_t group) {
       return;
     }
     for (size_t i = 0; i < count; ++i) memory.heaps[i] = TopK(memory.neighbors.data() + i * k_, k_);
-    const Status status = look(queries, {0, rows_.size()}, memory.heaps.data());
+    const Status status = look(queries, {0, candidates()}, memory.heaps.data());
     if (status != Status::ok) outcome.store(status);
     for (size_t i = 0; i < count && status == Status::ok; ++i) write(queries.begin + i, memory.heaps[i]);
   });
@@ -183,7 +183,7 @@ Status FlatSearch::run_queries_apart(size_t threads, size_t group) {
 // Few queries: each task takes all of them through a share of the rows; then the shares' answers are merged.
 Status FlatSearch::run_rows_apart(size_t threads) {
   const size_t nq = request_.nq;
-  const size_t total = way_ == Way::gather ? filter_.count() : rows_.size();
+  const size_t total = candidates();
   const size_t share = round_up((total + threads - 1) / threads, kPanelRows);
   const size_t shares = (total + share - 1) / share;
   Buffer<Neighbor> neighbors;

@@ -34,7 +34,10 @@ class FlatSearch {
   Status prepare();
   Status run_queries_apart(size_t threads, size_t group);
   Status run_rows_apart(size_t threads);
-  /// Looks at the slots of `slots` for the queries of `queries`; heaps[i] belongs to query queries.begin + i.
+  /// Slots to look at, or places of the filter's list where those are gathered.
+  size_t candidates() const { return way_ == Way::gather ? filter_.count() : rows_.size(); }
+  /// Looks at `slots` (as counted by candidates()) for the queries of `queries`; heaps[i] belongs to query
+  /// queries.begin + i.
   Status look(Range queries, Range slots, TopK* heaps);
   void look_sidecar(Work& work, size_t slot, size_t n);
   Status look_tile(Work& work, size_t slot, size_t n);

@@ -33,6 +33,10 @@ Status FlatWriter::append(Input type, const void* rows, size_t n, const double* 
   failed_ = true;  // until all went well
   Status status = check_input(index_.rows_.shape(), type, "row", rows, n, position_);
   if (status != Status::ok) return status;
+  if (n == 0) {
+    failed_ = false;
+    return Status::ok;
+  }
   if (n > kMaxRows - index_.size() || position_ + n > kMaxRows - index_.size()) {
     return fail(Status::unsupported, "an index holds at most %zu rows", kMaxRows);
   }

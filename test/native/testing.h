@@ -1,0 +1,114 @@
+// What the native tests share: checks that count, and a thin C++ face over the C ABI.
+#pragma once
+#include <cstdint>
+#include <cstdio>
+#include <cstring>
+#include <limits>
+#include <vector>
+
+#include "api/annex.h"
+
+namespace testing {
+
+inline size_t checks = 0;
+inline size_t failures = 0;
+
+inline bool check(bool ok, const char* what, const char* file, int line) {
+  ++checks;
+  if (!ok && ++failures <= 20) std::printf("FAILED %s:%d: %s\n", file, line, what);
+  return ok;
+}
+#define CHECK(condition) ::testing::check((condition), #condition, __FILE__, __LINE__)
+
+/// Prints the one summary line of a test and gives its exit code.
+inline int finish(const char* name) {
+  std::printf("%s: %zu checks, %zu failed\n", name, checks, failures);
+  return failures == 0 ? 0 : 1;
+}
+
+/// A small generator: the same numbers on every platform.
+class Random {
+ public:
+  explicit Random(uint64_t seed) : state_(seed * 2 + 1) {}
+  uint64_t next() {  // splitmix64
+    uint64_t z = (state_ += 0x9E3779B97F4A7C15u);
+    z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9u;
+    z = (z ^ (z >> 27)) * 0x94D049BB133111EBu;
+    return z ^ (z >> 31);
+  }
+  size_t below(size_t n) { return static_cast<size_t>(next() % n); }
+  float uniform() { return static_cast<float>(next() >> 40) * 0x1p-24f; }
+  float normal() {  // the sum of twelve uniforms
+    float sum = -6;
+    for (int i = 0; i < 12; ++i) sum += uniform();
+    return sum;
+  }
+
+ private:
+  uint64_t state_;
+};
+
+struct Answer {
+  std::vector<double> ids;
+  std::vector<float> distances;
+  std::vector<uint32_t> counts;
+  AnnexStatus status;
+  bool operator==(const Answer& other) const {
+    return status == other.status && ids == other.ids && counts == other.counts &&
+           std::memcmp(distances.data(), other.distances.data(), distances.size() * 4) == 0;
+  }
+};
+
+class Index {
+ public:
+  Index(size_t dim, int metric, int storage, int sidecar) {
+    const double options[] = {ANNEX_KEY_KIND,    ANNEX_FLAT,     ANNEX_KEY_DIM,     static_cast<double>(dim),
+                              ANNEX_KEY_METRIC,  double(metric), ANNEX_KEY_STORAGE, double(storage),
+                              ANNEX_KEY_SIDECAR, double(sidecar)};
+    status = annex_create(options, 5, &handle);
+    type = storage == ANNEX_STORE_I8     ? ANNEX_I8
+           : storage == ANNEX_STORE_U8   ? ANNEX_U8
+           : storage == ANNEX_STORE_BITS ? ANNEX_BITS
+                                         : ANNEX_F32;
+  }
+  ~Index() { annex_release(handle); }
+  Index(const Index&) = delete;
+
+  AnnexStatus write(AnnexWriteMode mode, const void* rows, size_t n, const double* ids) {
+    AnnexWriter* writer = nullptr;
+    AnnexStatus outcome = annex_writer_open(handle, mode, &writer);
+    if (outcome != ANNEX_OK) return outcome;
+    outcome = annex_writer_append(writer, type, rows, n, ids, nullptr);
+    if (outcome == ANNEX_OK) return annex_writer_commit(writer);
+    annex_writer_abort(writer);
+    return outcome;
+  }
+  AnnexStatus add(const void* rows, size_t n, const double* ids = nullptr) { return write(ANNEX_ADD, rows, n, ids); }
+
+  Answer search(const void* queries, size_t nq, size_t k, size_t threads = 1, int filter_kind = ANNEX_ALLOW_ALL,
+                const void* filter = nullptr, size_t filter_count = 0) const {
+    Answer answer{std::vector<double>(nq * k), std::vector<float>(nq * k), std::vector<uint32_t>(nq), ANNEX_OK};
+    const double options[] = {ANNEX_KEY_THREADS, static_cast<double>(threads)};
+    AnnexSearch search{};
+    search.queries = queries;
+    search.options = options;
+    search.option_pairs = 1;
+    search.filter = filter;
+    search.filter_kind = filter_kind;
+    search.filter_count = filter_count;
+    search.ids = answer.ids.data();
+    search.distances = answer.distances.data();
+    search.counts = answer.counts.data();
+    search.nq = nq;
+    search.k = k;
+    search.type = type;
+    answer.status = annex_search(handle, &search);
+    return answer;
+  }
+
+  AnnexIndex* handle = nullptr;
+  AnnexStatus status;
+  AnnexInput type;
+};
+
+}  // namespace testing
