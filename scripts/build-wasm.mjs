@@ -16,7 +16,9 @@ if (!env.NODE_PATH && existsSync(`${debianModules}/acorn`)) env.NODE_PATH = debi
 function run(command, args) {
   const { status, error } = spawnSync(command, args, { cwd: root, env, stdio: ['ignore', 'inherit', 'inherit'] });
   if (error && 'code' in error && error.code === 'ENOENT') {
-    console.error(`build-wasm: ${command} was not found; install emscripten (Debian: apt-get install emscripten cmake)`);
+    console.error(
+      `build-wasm: ${command} was not found; install emscripten (Debian: apt-get install emscripten cmake)`,
+    );
     process.exit(1);
   }
   if (error || status !== 0) {
@@ -32,7 +34,9 @@ function check(bytes) {
   const imports = WebAssembly.Module.imports(module).map(({ module, name }) => `${module}.${name}`);
   const extra = imports.filter((name) => !allowed.includes(name));
   if (extra.length > 0) {
-    console.error(`build-wasm: the module may import only ${allowed.join(' and ')}, but it also wants ${extra.join(', ')}`);
+    console.error(
+      `build-wasm: the module may import only ${allowed.join(' and ')}, but it also wants ${extra.join(', ')}`,
+    );
     process.exit(1);
   }
 }
