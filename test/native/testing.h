@@ -1,5 +1,6 @@
 // What the native tests share: checks that count, and a thin C++ face over the C ABI.
 #pragma once
+#include <atomic>
 #include <cstdint>
 #include <cstdio>
 #include <cstring>
@@ -10,8 +11,8 @@
 
 namespace testing {
 
-inline size_t checks = 0;
-inline size_t failures = 0;
+inline std::atomic<size_t> checks{0};
+inline std::atomic<size_t> failures{0};
 
 inline bool check(bool ok, const char* what, const char* file, int line) {
   ++checks;
@@ -22,7 +23,7 @@ inline bool check(bool ok, const char* what, const char* file, int line) {
 
 /// Prints the one summary line of a test and gives its exit code.
 inline int finish(const char* name) {
-  std::printf("%s: %zu checks, %zu failed\n", name, checks, failures);
+  std::printf("%s: %zu checks, %zu failed\n", name, checks.load(), failures.load());
   return failures == 0 ? 0 : 1;
 }
 
