@@ -30,7 +30,7 @@ struct Set {
   std::vector<float> rows, queries;
 };
 
-// One of sixteen adversarial families, by seed.
+// One of seventeen adversarial families, by seed.
 Set make_set(size_t seed) {
   Random random(seed);
   Set set;
@@ -39,10 +39,10 @@ Set make_set(size_t seed) {
   set.nq = 1 + random.below(40);
   set.rows.resize(set.n * set.dim);
   set.queries.resize(set.nq * set.dim);
-  const size_t family = seed % 16;
+  const size_t family = seed % 17;
   const char* const names[] = {"gaussian",  "clustered", "large norms", "denormal", "constant columns", "duplicates",
                                "near ties", "all equal", "one-hot",     "offset",   "mixed scales",     "integers",
-                               "overflow",  "tiny",      "two values",  "outlier"};
+                               "overflow",  "tiny",      "two values",  "outlier",  "aligned"};
   set.name = names[family];
   std::vector<float> center(set.dim);
   for (float& c : center) c = random.normal();
@@ -51,6 +51,9 @@ Set make_set(size_t seed) {
       float* x = out.data() + i * set.dim;
       const float scale = std::pow(10.0f, random.normal() * 2);
       const size_t hot = random.below(set.dim);
+      // aligned: near the corners of a cube, moved towards the query by less than half a code: the narrow copies are
+      // all the same, the query's is exact, and the bound is met with equality.
+      const float corner = query ? static_cast<float>(1 + i % 3) : 253.0f / 255 + random.uniform() * 0.95f / 255;
       for (size_t d = 0; d < set.dim; ++d) {
         const float g = random.normal();
         switch (family) {
@@ -69,7 +72,8 @@ Set make_set(size_t seed) {
           case 12: x[d] = g * 2e19f; break;
           case 13: x[d] = g * 1e-18f; break;
           case 14: x[d] = random.below(2) != 0 ? 1.0f : -1.0f; break;
-          default: x[d] = d == hot ? 1e6f * g : g; break;
+          case 15: x[d] = d == hot ? 1e6f * g : g; break;
+          default: x[d] = (d % 2 != 0 ? 1.0f : -1.0f) * (d < 2 && !query ? 1.0f : corner); break;
         }
       }
       if (std::all_of(x, x + set.dim, [](float v) { return v == 0; })) x[0] = family == 3 ? 1e-41f : 1.0f;
