@@ -123,8 +123,8 @@ Status RowStore::encode(size_t first, const void* rows, size_t n, size_t named_f
   std::atomic<bool> no_memory{false};
   const auto code_slice = [&](size_t slice) {
     Buffer<float> decoded;
-    Buffer<uint8_t> codes;
-    if (!decoded.resize(shape_.dim) || !codes.resize(shape_.dim)) {
+    Buffer<uint8_t> scratch;
+    if (!decoded.resize(shape_.dim) || !scratch.resize(sidecar_scratch_bytes(shape_.dim))) {
       no_memory = true;
       return;
     }
@@ -132,7 +132,7 @@ Status RowStore::encode(size_t first, const void* rows, size_t n, size_t named_f
     if (cancelled(cancel)) return;
     for (size_t i = slice * kSliceRows; i < end; ++i) {
       const uint8_t* input = static_cast<const uint8_t*>(rows) + i * input_bytes;
-      if (encode_row(first + i, input, i, decoded.data(), codes.data()) == Status::ok) continue;
+      if (encode_row(first + i, input, i, decoded.data(), scratch.data()) == Status::ok) continue;
       size_t lowest = first_bad;
       while (i < lowest && !first_bad.compare_exchange_weak(lowest, i)) {
       }
@@ -145,14 +145,15 @@ Status RowStore::encode(size_t first, const void* rows, size_t n, size_t named_f
   if (first_bad == SIZE_MAX) return Status::ok;
   // Once more on this thread, to leave the message here.
   Buffer<float> decoded;
-  Buffer<uint8_t> codes;
-  if (!decoded.resize(shape_.dim) || !codes.resize(shape_.dim)) return out_of_memory(shape_.dim * 5);
+  Buffer<uint8_t> scratch;
+  if (!decoded.resize(shape_.dim) || !scratch.resize(sidecar_scratch_bytes(shape_.dim)))
+    return out_of_memory(shape_.dim * 5);
   const size_t bad = first_bad;
   return encode_row(first + bad, static_cast<const uint8_t*>(rows) + bad * input_bytes, named_from + bad,
-                    decoded.data(), codes.data());
+                    decoded.data(), scratch.data());
 }
 
-Status RowStore::encode_row(size_t slot, const uint8_t* input, size_t name, float* decoded, uint8_t* codes) {
+Status RowStore::encode_row(size_t slot, const uint8_t* input, size_t name, float* decoded, uint8_t* scratch) {
   RowBlock& block = *blocks_[slot / block_rows_];
   const size_t r = slot % block_rows_;
   const size_t dim = shape_.dim;
@@ -193,7 +194,10 @@ Status RowStore::encode_row(size_t slot, const uint8_t* input, size_t name, floa
                 shape_.scalar == Scalar::f16 || shape_.scalar == Scalar::sq8 ? " as stored" : "");
   }
   block.norms()[r] = static_cast<float>(norm);
-  if (shape_.sidecar) block.set_sidecar(shape_, r, codes, sidecar_encode(shape_.metric, x, norm, dim, codes));
+  if (shape_.sidecar) {
+    const SidecarRow narrow = sidecar_encode(shape_.metric, x, norm, dim, scratch);
+    block.set_sidecar(shape_, r, scratch + row_bytes(Scalar::sq8, 0), narrow);
+  }
   return Status::ok;
 }
 

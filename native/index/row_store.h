@@ -102,7 +102,7 @@ class RowStore {
   size_t blocks() const { return blocks_.size(); }
 
  private:
-  Status encode_row(size_t slot, const uint8_t* input, size_t name, float* decoded, uint8_t* codes);
+  Status encode_row(size_t slot, const uint8_t* input, size_t name, float* decoded, uint8_t* scratch);
 
   RowShape shape_;
   size_t block_rows_;

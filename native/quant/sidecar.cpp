@@ -23,7 +23,10 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstring>
 #include <limits>
+
+#include "kernels/dispatch.h"
 
 namespace annex {
 namespace {
@@ -33,9 +36,13 @@ constexpr double kHuge = 1e30;   // beyond this a term could overflow where it m
 constexpr double kTiny = 1e-15;  // below this a product of two norms may underflow, and with it the canonical product
 constexpr float kInfinity = std::numeric_limits<float>::infinity();
 
+size_t round_up(size_t n, size_t unit) { return (n + unit - 1) / unit * unit; }
+
 float up(double x) { return static_cast<float>(x * kWiden); }
 
 }  // namespace
+
+size_t sidecar_scratch_bytes(size_t dim) { return round_up(row_bytes(Scalar::sq8, dim), 4) + dim * sizeof(float); }
 
 double canonical_error(size_t dim) { return (static_cast<double>(dim) / 8 + 32) * 0x1p-24; }
 
@@ -46,25 +53,37 @@ float bound_down(double x) {
   return std::nextafter(static_cast<float>(x), -kInfinity);
 }
 
-SidecarRow sidecar_encode(Metric metric, const float* x, double norm, size_t dim, uint8_t* codes) {
-  const double divisor = metric == Metric::cosine ? norm : 1.0;
-  const auto [least, greatest] = std::minmax_element(x, x + dim);
-  const double lo = static_cast<float>(*least / divisor);
-  const float step = static_cast<float>((*greatest / divisor - lo) / 255.0);
-  const double to_code = step > 0 ? 1.0 / (divisor * step) : 0.0;
-  const double offset = step > 0 ? lo / step : 0.0;
-  double error = 0, decoded = 0;
-  for (size_t d = 0; d < dim; ++d) {
-    // The codes need only be near: whatever was chosen, its error is what is measured here.
-    const double position = x[d] * to_code - offset;
-    const int code = static_cast<int>(std::clamp(position + 0.5, 0.0, 255.0));
-    codes[d] = static_cast<uint8_t>(code);
-    const double value = lo + static_cast<double>(step) * code;
-    const double miss = x[d] / divisor - value;
-    error += miss * miss;
-    decoded += value * value;
+SidecarRow sidecar_encode(Metric metric, const float* x, double norm, size_t dim, uint8_t* row) {
+  // The codes need only be near: whatever they are, their error is what is measured below.
+  const double inverse = metric == Metric::cosine ? 1 / norm : 1.0;
+  const Kernels& table = kernels();
+  const size_t sq8 = static_cast<size_t>(Scalar::sq8);
+  if (metric == Metric::cosine) {
+    float* unit = reinterpret_cast<float*>(row + round_up(row_bytes(Scalar::sq8, dim), 4));
+    for (size_t d = 0; d < dim; ++d) unit[d] = static_cast<float>(x[d] * inverse);
+    table.encode[sq8](unit, dim, row);
+  } else {
+    table.encode[sq8](x, dim, row);
   }
-  error = std::sqrt(error);
+  float low, step;
+  std::memcpy(&low, row, sizeof low);
+  std::memcpy(&step, row + 4, sizeof step);
+  const double lo = low;
+  const uint8_t* codes = row + 8;
+  double errors[4] = {0, 0, 0, 0}, squares[4] = {0, 0, 0, 0};  // four chains, or the additions' latency is all there is
+  const auto measure = [&](size_t d, size_t lane) {
+    const double value = lo + static_cast<double>(step) * codes[d];
+    const double miss = x[d] * inverse - value;
+    errors[lane] += miss * miss;
+    squares[lane] += value * value;
+  };
+  size_t d = 0;
+  for (; d + 4 <= dim; d += 4) {
+    for (size_t lane = 0; lane < 4; ++lane) measure(d + lane, lane);
+  }
+  for (; d < dim; ++d) measure(d, 0);
+  const double error = std::sqrt((errors[0] + errors[1]) + (errors[2] + errors[3]));
+  const double decoded = (squares[0] + squares[1]) + (squares[2] + squares[3]);
   const double root = std::sqrt(static_cast<double>(dim));
   const double size = (255.0 * step + 2 * std::abs(lo)) * root;  // M
   const SidecarRow always{0.0f, 0.0f, 0.0f, kInfinity};
@@ -74,7 +93,7 @@ SidecarRow sidecar_encode(Metric metric, const float* x, double norm, size_t dim
     const double c = (error * error * kWiden - decoded * (1 - 0x1p-19)) / 2 + 0x1p-21 * size * size / root;
     return {step, static_cast<float>(lo), up(error), c < 0 ? static_cast<float>(c * (1 - 0x1p-22)) : up(c)};
   }
-  const double longest = std::max(std::sqrt(decoded), norm / divisor);
+  const double longest = std::max(std::sqrt(decoded), norm * inverse);
   return {step, static_cast<float>(lo), up(error + 0x1p-20 * size), up(longest)};
 }
 

@@ -16,8 +16,11 @@ struct SidecarRow {
   float scale, a, b, c;
 };
 
-/// Codes row x (finite, `norm` = its Euclidean length in double) into codes[0…dim).
-SidecarRow sidecar_encode(Metric metric, const float* x, double norm, size_t dim, uint8_t* codes);
+/// Room that sidecar_encode needs at `row`, aligned to 4 bytes.
+size_t sidecar_scratch_bytes(size_t dim);
+
+/// Codes row x (finite, `norm` = its Euclidean length in double) as sq8 does into `row`: lo, step, then the codes.
+SidecarRow sidecar_encode(Metric metric, const float* x, double norm, size_t dim, uint8_t* row);
 
 /// What one query contributes, whatever the threshold.
 struct SidecarQuery {
