@@ -1,5 +1,5 @@
-import type { EngineInfo } from './backend.js';
-import { attachIndex, bindFlatIndex, type FlatIndex, type FlatIndexClass } from './flat.js';
+import type { EngineInfo, Rows } from './backend.js';
+import { bindFlatIndex, type FlatIndex, type FlatIndexClass } from './flat.js';
 import { type BackendLoader, Engine } from './loader.js';
 import type { ShareToken } from './share.js';
 
@@ -13,7 +13,7 @@ export interface Api {
    * @throws AnnexError INVALID_TYPE or INVALID_ARGUMENT for what is no token, or whose index is gone; UNSUPPORTED on
    * WASM.
    */
-  attach(token: ShareToken): FlatIndex;
+  attach(token: ShareToken): FlatIndex<Rows>;
   /** The core in use: backend, instruction set, threads and version. */
   engineInfo(): EngineInfo;
   /** Resolves once the core is loaded, so that synchronous methods work everywhere. Needed in browsers only. */
@@ -31,8 +31,8 @@ export function bindApi(loader: BackendLoader): Api {
   const engine = new Engine(loader);
   const flat = bindFlatIndex(engine);
   return {
-    FlatIndex: flat,
-    attach: (token) => attachIndex(engine, flat, token),
+    FlatIndex: flat.FlatIndex,
+    attach: flat.attach,
     engineInfo: () => engine.now().engineInfo(),
     ready: async () => {
       await engine.load();
