@@ -1,0 +1,1 @@
+// WebAssembly simd128.

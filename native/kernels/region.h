@@ -1,0 +1,32 @@
+// Opens a region of source that is compiled for a richer instruction set than the rest of the program, so that no file
+// needs flags of its own. Include intrinsics headers before the region; define everything inside it in the instruction
+// set's own namespace. Lambdas are not used inside regions: some compilers do not give them the region's target.
+#pragma once
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#define ANNEX_PRAGMA(tokens) _Pragma(#tokens)
+
+#if defined(__clang__)
+#define ANNEX_REGION_BEGIN(features) \
+  ANNEX_PRAGMA(clang attribute push(__attribute__((target(features))), apply_to = function))
+#define ANNEX_REGION_END ANNEX_PRAGMA(clang attribute pop)
+#define ANNEX_UNROLL _Pragma("unroll")
+#elif defined(__GNUC__)
+#define ANNEX_REGION_BEGIN(features) ANNEX_PRAGMA(GCC push_options) ANNEX_PRAGMA(GCC target features)
+#define ANNEX_REGION_END ANNEX_PRAGMA(GCC pop_options)
+#define ANNEX_UNROLL _Pragma("GCC unroll 32")
+#else
+#define ANNEX_REGION_BEGIN(features)
+#define ANNEX_REGION_END
+#define ANNEX_UNROLL
+#endif
+
+#if defined(__GNUC__) || defined(__clang__)
+#define ANNEX_INLINE inline __attribute__((always_inline))
+#define ANNEX_NOINLINE __attribute__((noinline))
+#else
+#define ANNEX_INLINE __forceinline
+#define ANNEX_NOINLINE __declspec(noinline)
+#endif
