@@ -7,13 +7,20 @@ import { NodeBackend } from './backend_node.js';
 import { AnnexError } from './errors.js';
 
 /**
- * Loads the native addon from, in this order: the file that the environment variable ANNEX_ADDON names (and then
- * nothing else), prebuilds/<platform>-<arch>[-musl]/annex.node of this package, build/Release/annex.node, where
- * node-gyp leaves it.
+ * The native backend.
  *
  * @throws AnnexError UNSUPPORTED that tells what was tried, why each failed, and what to do.
  */
 export function loadNative(): Backend {
+  return new NodeBackend(loadAddon().addon);
+}
+
+/**
+ * Loads the addon from, in this order: the file that the environment variable ANNEX_ADDON names (and then nothing
+ * else), prebuilds/<platform>-<arch>[-musl]/annex.node of this package, build/Release/annex.node, where node-gyp leaves
+ * it. Throws as {@link loadNative} does.
+ */
+export function loadAddon(): { readonly addon: Addon; readonly path: string } {
   const require = createRequire(import.meta.url);
   const failures: string[] = [];
   for (const path of candidates()) {
@@ -22,7 +29,7 @@ export function loadNative(): Backend {
       continue;
     }
     try {
-      return new NodeBackend(require(path) as Addon);
+      return { addon: require(path) as Addon, path };
     } catch (error) {
       failures.push(`${path}: ${error instanceof Error ? error.message : String(error)}`);
     }

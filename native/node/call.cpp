@@ -97,8 +97,11 @@ bool Call::absent(size_t i) const {
 }
 
 bool Call::handle(size_t i, const char* kind, const napi_type_tag& tag, void** out) const {
+  napi_valuetype type;
   bool tagged = false;
-  if (napi_check_object_type_tag(env_, values_[i], &tag, &tagged) == napi_ok && tagged &&
+  // Of what is no object the runtime would throw an error of its own.
+  if (napi_typeof(env_, values_[i], &type) == napi_ok && type == napi_object &&
+      napi_check_object_type_tag(env_, values_[i], &tag, &tagged) == napi_ok && tagged &&
       napi_unwrap(env_, values_[i], out) == napi_ok) {
     return true;
   }

@@ -1,0 +1,274 @@
+// The raw addon, called as the TypeScript API never would: whatever comes in, the process lives and memory is safe.
+import { setTimeout as sleep } from 'node:timers/promises';
+import { describe, expect, test } from 'vitest';
+import type { Addon, IndexHandle, WriterHandle } from '../ts/addon.js';
+import { INPUT } from '../ts/backend.js';
+import { AnnexError, errorOfStatus } from '../ts/errors.js';
+import { collectGarbage, DIM, filledIndex, flatOptions, openAddon, searchArguments } from './addon_support.js';
+
+const native = process.env.ANNEX_BACKEND !== 'wasm';
+const addon = native ? openAddon() : (undefined as unknown as Addon);
+const codeOf = (call: () => unknown): string => {
+  try {
+    call();
+  } catch (error) {
+    expect(error).toBeInstanceOf(AnnexError);
+    return (error as AnnexError).code;
+  }
+  return 'OK';
+};
+
+describe.skipIf(!native)('arguments of the raw addon', () => {
+  test('results of a plain search are right', () => {
+    const index = filledIndex(addon, 100);
+    const args = searchArguments(index, 2, 3);
+    addon.search(...args);
+    const [, , , , , , , , , ids, distances, counts] = args;
+    expect([...ids]).toEqual([0, 1, 2, 1, 0, 2]); // query 1 equals row 1; rows 0 and 2 tie, the smaller id first
+    expect([...distances.subarray(0, 3)]).toEqual([0, DIM, 4 * DIM]);
+    expect([...counts]).toEqual([3, 3]);
+  });
+
+  test('a handle must be the right handle', () => {
+    const index = filledIndex(addon, 1);
+    const writer = addon.openWriter(index, 0);
+    const foreign = [undefined, null, 1, 'x', {}, [], () => 1, Symbol('x'), 1n, new Proxy(index, {}), writer];
+    for (const handle of [...foreign, Object.create(index), { ...index }, new Map(), new Float64Array(2)]) {
+      expect(
+        codeOf(() => addon.size(handle as IndexHandle)),
+        String(typeof handle),
+      ).toBe('INVALID_TYPE');
+    }
+    for (const handle of [...foreign.slice(0, -1), index, Object.create(writer)]) {
+      expect(
+        codeOf(() => addon.abort(handle as WriterHandle)),
+        String(typeof handle),
+      ).toBe('INVALID_TYPE');
+    }
+    addon.abort(writer);
+  });
+
+  test('an array must have the right type and length', () => {
+    const index = filledIndex(addon, 4);
+    const good = searchArguments(index, 2, 2);
+    const wrong: [position: number, value: unknown, code: string][] = [
+      [1, new Float32Array(2 * DIM - 1), 'DIMENSION_MISMATCH'],
+      [1, new Float32Array(2 * DIM + 1), 'DIMENSION_MISMATCH'],
+      [1, new Float64Array(2 * DIM), 'INVALID_TYPE'],
+      [1, new Int8Array(2 * DIM), 'INVALID_TYPE'],
+      [1, new DataView(new ArrayBuffer(8 * DIM)), 'INVALID_TYPE'],
+      [1, new ArrayBuffer(8 * DIM), 'INVALID_TYPE'],
+      [2, 9, 'INVALID_ARGUMENT'],
+      [2, 0.5, 'INVALID_ARGUMENT'],
+      [2, '0', 'INVALID_TYPE'],
+      [3, 3, 'DIMENSION_MISMATCH'],
+      [3, -1, 'INVALID_ARGUMENT'],
+      [3, Number.NaN, 'INVALID_ARGUMENT'],
+      [3, 2 ** 62, 'INVALID_ARGUMENT'],
+      [4, 3, 'INVALID_ARGUMENT'],
+      [4, 2 ** 52, 'INVALID_ARGUMENT'],
+      [5, new Float32Array(2), 'INVALID_TYPE'],
+      [6, 3, 'INVALID_ARGUMENT'],
+      [9, new Float64Array(3), 'INVALID_ARGUMENT'],
+      [9, new Float32Array(4), 'INVALID_TYPE'],
+      [10, new Float32Array(5), 'INVALID_ARGUMENT'],
+      [11, new Uint32Array(1), 'INVALID_ARGUMENT'],
+      [11, new Int32Array(2), 'INVALID_TYPE'],
+    ];
+    for (const [position, value, code] of wrong) {
+      const args: unknown[] = [...good];
+      args[position] = value;
+      expect(
+        codeOf(() => addon.search(...(args as typeof good))),
+        `argument ${position}: ${String(value)}`,
+      ).toBe(code);
+    }
+    const filtered = (kind: number, filter: unknown, count: number): string => {
+      const args: unknown[] = [...good];
+      args.splice(6, 3, kind, filter, count);
+      return codeOf(() => addon.search(...(args as typeof good)));
+    };
+    expect(filtered(1, new Float64Array(2), 2)).toBe('OK');
+    expect(filtered(1, new Float64Array(2), 3)).toBe('INVALID_ARGUMENT');
+    expect(filtered(1, new Uint32Array(2), 2)).toBe('INVALID_TYPE');
+    expect(filtered(1, null, 0)).toBe('INVALID_TYPE');
+    expect(filtered(2, new Uint32Array(2), 64)).toBe('OK');
+    expect(filtered(2, new Uint32Array(2), 65)).toBe('INVALID_ARGUMENT');
+    expect(filtered(2, new Float64Array(2), 64)).toBe('INVALID_TYPE');
+  });
+
+  test('the rows of get must be of the type and size that the index gives out', () => {
+    const bytes = addon.create(flatOptions(DIM, { storage: 5 })); // u8
+    const bits = addon.create(flatOptions(64, { storage: 6, metric: 4 }));
+    const ids = Float64Array.of(0, 1);
+    const found = new Uint8Array(2);
+    expect(codeOf(() => addon.get(bytes, ids, new Uint8Array(2 * DIM), found))).toBe('OK');
+    expect(codeOf(() => addon.get(bytes, ids, new Float32Array(2 * DIM), found))).toBe('INVALID_TYPE');
+    expect(codeOf(() => addon.get(bits, ids, new Uint8Array(16), found))).toBe('OK');
+    expect(codeOf(() => addon.get(bits, ids, new Uint8Array(15), found))).toBe('DIMENSION_MISMATCH');
+    expect(codeOf(() => addon.get(bits, ids, new Uint8Array(16), new Uint8Array(1)))).toBe('INVALID_ARGUMENT');
+    expect(codeOf(() => addon.has(bits, ids, new Uint8Array(1)))).toBe('INVALID_ARGUMENT');
+    expect(codeOf(() => addon.stats(bits, new Float64Array(7)))).toBe('INVALID_ARGUMENT');
+  });
+
+  test('detached, shrunk and shared arrays', () => {
+    const index = filledIndex(addon, 4);
+    for (const position of [1, 9, 10, 11]) {
+      const args = searchArguments(index, 2, 2);
+      structuredClone(args[position], { transfer: [(args[position] as Uint8Array).buffer as ArrayBuffer] });
+      expect(
+        codeOf(() => addon.search(...args)),
+        `argument ${position}`,
+      ).toMatch(/INVALID_ARGUMENT|DIMENSION_MISMATCH/);
+    }
+    const resizable = new (
+      ArrayBuffer as unknown as new (
+        n: number,
+        o: object,
+      ) => ArrayBuffer & { resize(n: number): void }
+    )(8 * DIM, { maxByteLength: 16 * DIM });
+    const args = searchArguments(index, 2, 2);
+    args[1] = new Float32Array(resizable);
+    addon.search(...args);
+    resizable.resize(4 * DIM);
+    expect(codeOf(() => addon.search(...args))).toBe('DIMENSION_MISMATCH');
+    const fixed = searchArguments(index, 2, 2);
+    resizable.resize(8 * DIM);
+    fixed[1] = new Float32Array(resizable, 0, 2 * DIM);
+    resizable.resize(4 * DIM); // out of bounds now
+    expect(codeOf(() => addon.search(...fixed))).toBe('DIMENSION_MISMATCH');
+    const shared = searchArguments(index, 2, 2);
+    shared[1] = new Float32Array(new SharedArrayBuffer(8 * DIM));
+    expect(codeOf(() => addon.search(...shared))).toBe('OK');
+  });
+
+  test('a closed index answers CLOSED, closing again does nothing', async () => {
+    const index = filledIndex(addon, 4);
+    const writer = addon.openWriter(index, 0);
+    const running = addon.searchAsync(...searchArguments(index, 2, 2), 0);
+    addon.close(index);
+    addon.close(index);
+    await running;
+    const calls: (() => unknown)[] = [
+      () => addon.size(index),
+      () => addon.stats(index, new Float64Array(8)),
+      () => addon.options(index, new Float64Array(8)),
+      () => addon.share(index),
+      () => addon.remove(index, new Float64Array(1)),
+      () => addon.ids(index, 0, new Float64Array(1)),
+      () => addon.openWriter(index, 0),
+      () => addon.search(...searchArguments(index, 1, 1)),
+      () => addon.append(writer, INPUT.f32, new Float32Array(DIM), 1, null),
+      () => addon.commit(writer),
+    ];
+    for (const call of calls) expect(codeOf(call), String(call)).toBe('CLOSED');
+    await expect(addon.searchAsync(...searchArguments(index, 1, 1), 0)).rejects.toMatchObject({ code: 'CLOSED' });
+    await expect(addon.removeAsync(index, new Float64Array(1))).rejects.toMatchObject({ code: 'CLOSED' });
+    await expect(addon.commitAsync(writer)).rejects.toMatchObject({ code: 'CLOSED' });
+    addon.abort(writer);
+  });
+
+  test('errors come from the factory, whatever it does', () => {
+    const index = filledIndex(addon, 1);
+    expect(codeOf(() => addon.init(1 as never))).toBe('INVALID_TYPE');
+    try {
+      addon.init((status) => ({ status }));
+      expect(() => addon.search(...searchArguments(index, 1, 0.5 as number))).toThrow();
+      addon.init(() => {
+        throw new RangeError('from the factory');
+      });
+      expect(() => addon.size({} as IndexHandle)).toThrow(RangeError);
+      addon.init(() => addon.size({} as IndexHandle)); // calls back until the stack is full
+      expect(() => addon.size({} as IndexHandle)).toThrow();
+    } finally {
+      addon.init(errorOfStatus);
+    }
+    expect(codeOf(() => addon.size({} as IndexHandle))).toBe('INVALID_TYPE');
+  });
+
+  test('30,000 calls with arguments out of place', async () => {
+    let seed = 12345;
+    const random = (n: number): number => {
+      seed = (Math.imul(seed, 1103515245) + 12345) >>> 0;
+      return (seed >>> 8) % n;
+    };
+    const index = filledIndex(addon, 50);
+    const closed = filledIndex(addon, 1);
+    addon.close(closed);
+    const good = (): Record<string, unknown[]> => ({
+      cancel: [1],
+      poll: [],
+      engine: [],
+      create: [flatOptions(DIM)],
+      attach: [1],
+      close: [closed],
+      size: [index],
+      stats: [index, new Float64Array(8)],
+      options: [index, new Float64Array(16)],
+      share: [closed],
+      remove: [index, Float64Array.of(1e6)],
+      removeAsync: [index, Float64Array.of(1e6)],
+      has: [index, new Float64Array(2), new Uint8Array(2)],
+      get: [index, new Float64Array(2), new Float32Array(2 * DIM), new Uint8Array(2)],
+      ids: [index, 0, new Float64Array(4)],
+      search: searchArguments(index, 2, 2),
+      searchAsync: [...searchArguments(index, 2, 2), 7],
+      openWriter: [index, 0],
+      append: [writer, 0, new Float32Array(2 * DIM), 2, null],
+      appendAsync: [writer, 0, new Float32Array(2 * DIM), 2, Float64Array.of(random(1e6), 1e7), 8],
+      commit: [writer],
+      commitAsync: [writer],
+      abort: [writer],
+    });
+    const gone = new Float32Array(2 * DIM);
+    structuredClone(gone, { transfer: [gone.buffer] });
+    let writer: WriterHandle | undefined;
+    const pool = [undefined, null, true, 0, 1, 2, 3, -1, 0.5, 64, 1e9, 2 ** 53, Number.NaN, Infinity, 'x', 1n, {}, []];
+    const arrays = [Float64Array, Float32Array, Uint32Array, Uint8Array, Int8Array, Int16Array, BigInt64Array];
+    const pending: Promise<unknown>[] = []; // of undefined, or of the error
+    let accepted = 0;
+    for (let round = 0; round < 30_000; round += 1) {
+      writer = round % 8 === 0 ? undefined : writer;
+      try {
+        writer ??= addon.openWriter(index, 0);
+      } catch {
+        // an earlier writer still has the index
+      }
+      const calls = Object.entries(good());
+      const [name, args] = calls[random(calls.length)]!;
+      for (let changes = random(3); changes > 0 && args.length > 0; changes -= 1) {
+        const odd = [
+          ...pool,
+          index,
+          closed,
+          writer,
+          gone,
+          new arrays[random(arrays.length)]!(random(3 * DIM)),
+          addon.size,
+        ];
+        args[random(args.length)] = odd[random(odd.length)];
+      }
+      if (name === 'close' && args[0] === index) continue;
+      try {
+        const method = addon[name as keyof Addon] as (...args: unknown[]) => unknown;
+        const result = method(...args);
+        if (result instanceof Promise)
+          pending.push(
+            result.then(
+              () => undefined,
+              (error) => error,
+            ),
+          );
+        accepted += 1;
+      } catch (error) {
+        expect(error).toBeInstanceOf(AnnexError);
+      }
+      if (round % 1000 === 0) await sleep(0);
+    }
+    while (addon.poll()) await sleep(0);
+    for (const error of await Promise.all(pending)) if (error !== undefined) expect(error).toBeInstanceOf(AnnexError);
+    expect(accepted).toBeGreaterThan(5000);
+    addon.search(...searchArguments(index, 2, 2));
+    await collectGarbage();
+  });
+});
