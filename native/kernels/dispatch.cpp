@@ -30,7 +30,7 @@ struct Choice {
     if (cpu.avx512vnni) add(avx512vnni_table());
 #elif defined(__aarch64__) || defined(_M_ARM64)
     add(neon_table());
-    if (cpu.dotprod) add(neondot_table());
+    if (const Kernels* table = cpu.dotprod ? neondot_table() : nullptr) add(*table);
 #endif
     active = tables[count - 1];
 #if !defined(__wasm__)
