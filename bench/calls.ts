@@ -1,0 +1,211 @@
+// What a call costs beside the search itself, what coalescing gives, and whether the event loop stays free.
+import { monitorEventLoopDelay } from 'node:perf_hooks';
+import { setTimeout as sleep } from 'node:timers/promises';
+import * as native from 'annex/native';
+import * as wasm from 'annex/wasm';
+import Benchmark from 'benchmark';
+import { type Dataset, openDataset, repeated } from './data/dataset.js';
+import { type CallLine, type CallsReport, printCalls } from './lib/calls_report.js';
+import { DATASET_FLAGS, parse, QUICK } from './lib/cli.js';
+import { interleave, ratio, spread } from './lib/measure.js';
+import { Progress } from './lib/progress.js';
+import { machine, writeResult } from './lib/results.js';
+
+const options = parse('bench:calls', 'Cost of calls, coalescing and event-loop delay, on both backends.', {
+  ...DATASET_FLAGS,
+  ...QUICK,
+  backend: { type: 'string', help: 'native or wasm alone; default both' },
+});
+const quick = options.quick ?? false;
+
+type Annex = typeof native | typeof wasm;
+type Index = native.FlatIndex | wasm.FlatIndex;
+const BACKENDS: Record<string, Annex> = { native, wasm };
+
+const CONCURRENT = 10_000;
+const DIM = 8; // small, so that the search itself costs next to nothing
+const K = 10;
+
+const lines: CallLine[] = [];
+const note = (line: CallLine): void => {
+  lines.push(line);
+};
+
+/** Median nanoseconds a call, by benchmark.js, which chooses how many calls make a sample. */
+function callTime(call: () => unknown): number {
+  const bench = new Benchmark({ fn: call, minSamples: 30, maxTime: quick ? 0.5 : 2 }).run({ async: false });
+  const failure = (bench as { error?: Error }).error;
+  if (failure) throw failure;
+  return spread(bench.stats.sample as number[]).median * 1e9;
+}
+
+async function overhead(backend: string, annex: Annex): Promise<void> {
+  using index = annex.FlatIndex.createSync({ dim: DIM });
+  const query = new Float32Array(DIM).fill(0.5);
+  index.addSync(query);
+  const sync = callTime(() => index.searchSync(query, 1)) / 1000;
+  note({
+    id: 'sync',
+    backend,
+    what: 'searchSync, 1-row index',
+    unit: 'µs',
+    measured: sync,
+    target: 3,
+    better: 'lower',
+  });
+
+  const times: number[] = [];
+  for (let i = 0; i < (quick ? 5_000 : 50_000); i++) {
+    const start = process.hrtime.bigint();
+    await index.search(query, 1);
+    times.push(Number(process.hrtime.bigint() - start) / 1000);
+  }
+  const { median } = spread(times.slice(times.length / 10));
+  note({
+    id: 'await',
+    backend,
+    what: 'awaited search, 1-row index',
+    unit: 'µs',
+    measured: median,
+    target: 25,
+    better: 'lower',
+  });
+}
+
+function built(annex: Annex, dataset: Dataset): Index {
+  const index = annex.FlatIndex.createSync({ dim: dataset.dim, metric: dataset.metric });
+  index.addSync(dataset.base);
+  return index;
+}
+
+async function coalescing(backend: string, annex: Annex, dataset: Dataset): Promise<void> {
+  using index = built(annex, dataset);
+  const { dim } = dataset;
+  const queries = repeated(dataset.query, CONCURRENT * dim);
+  const rows = Array.from({ length: CONCURRENT }, (_, i) => queries.subarray(i * dim, (i + 1) * dim));
+  const seconds = async (work: () => Promise<unknown>): Promise<number> => {
+    const start = performance.now();
+    await work();
+    return (performance.now() - start) / 1000;
+  };
+  const progress = new Progress(`${backend}: concurrent search`, 2 * (quick ? 4 : 8));
+  const [concurrent, batch] = await interleave(
+    [
+      () => seconds(() => Promise.all(rows.map((row) => index.search(row, K)))),
+      () => seconds(() => index.searchBatch(queries, K)),
+    ],
+    quick ? 3 : 7,
+    () => progress.step(),
+  );
+  progress.end();
+  const share = ratio(batch!, concurrent!);
+  const detail = `${dataset.rows} × ${dim}; batch ${Math.round(CONCURRENT / spread(batch!).median)} queries/s`;
+  const what = `${CONCURRENT} concurrent search ÷ searchBatch`;
+  note({ id: 'coalesce', backend, what, unit: '×', measured: share.median, target: 0.8, better: 'higher', detail });
+}
+
+/** The longest that the event loop was held while `work` ran, in milliseconds, sampled every millisecond. */
+async function longestDelay(work: () => Promise<unknown>): Promise<number> {
+  const histogram = monitorEventLoopDelay({ resolution: 1 });
+  await sleep(20); // what came before must not count
+  histogram.enable();
+  await work();
+  await sleep(5); // the sample of the last block comes after it
+  histogram.disable();
+  return histogram.max / 1e6;
+}
+
+async function eventLoop(backend: string, annex: Annex, dataset: Dataset): Promise<void> {
+  const { dim } = dataset;
+  const rows = Math.ceil(((quick ? 64 : 256) * 2 ** 20) / (4 * dim));
+  const large = repeated(dataset.base, rows * dim);
+  const queries = repeated(dataset.query, (quick ? 1000 : 10_000) * dim);
+  const delays: Record<'idle' | 'add' | 'batch' | 'search', number[]> = { idle: [], add: [], batch: [], search: [] };
+  const adds: number[] = [];
+  const repetitions = quick ? 2 : 5;
+  const progress = new Progress(`${backend}: event loop`, repetitions);
+  for (let i = 0; i < repetitions; i++) {
+    delays.idle.push(await longestDelay(() => sleep(200)));
+    using index = annex.FlatIndex.createSync({ dim, metric: dataset.metric });
+    delays.add.push(
+      await longestDelay(async () => {
+        const start = performance.now();
+        await index.add(large);
+        adds.push((performance.now() - start) / 1000);
+      }),
+    );
+    delays.batch.push(await longestDelay(() => index.searchBatch(queries.subarray(0, 1000 * dim), K)));
+    using small = built(annex, dataset);
+    const parts = Array.from({ length: queries.length / dim }, (_, q) => queries.subarray(q * dim, (q + 1) * dim));
+    delays.search.push(await longestDelay(() => Promise.all(parts.map((query) => small.search(query, K)))));
+    progress.step();
+  }
+  progress.end();
+  const worst = (values: readonly number[]): number => spread(values).max;
+  const idle = `idle ${worst(delays.idle).toFixed(2)} ms`;
+  const what = 'event loop, longest delay during';
+  const megabytes = Math.round(large.byteLength / 1e6);
+  const add = `${what} add of ${megabytes} MB`;
+  const common = { backend, unit: 'ms', target: 5, better: 'lower', detail: idle } as const;
+  note({ ...common, id: 'loop-add', what: add, measured: worst(delays.add) });
+  note({ ...common, id: 'loop-batch', what: `${what} searchBatch of 1000`, measured: worst(delays.batch) });
+  note({
+    ...common,
+    id: 'loop-search',
+    what: `${what} ${parts(queries, dim)} concurrent search`,
+    measured: worst(delays.search),
+  });
+
+  const rate = rows / spread(adds).median;
+  note({
+    id: 'add',
+    backend,
+    what: 'add, awaited',
+    unit: 'rows/s',
+    measured: rate,
+    better: 'higher',
+    detail: `dim ${dim}`,
+  });
+  using index = annex.FlatIndex.createSync({ dim, metric: dataset.metric });
+  const start = performance.now();
+  index.addSync(large);
+  const sync = rows / ((performance.now() - start) / 1000);
+  note({
+    id: 'add-sync',
+    backend,
+    what: 'addSync',
+    unit: 'rows/s',
+    measured: sync,
+    better: 'higher',
+    detail: `dim ${dim}`,
+  });
+}
+
+const parts = (queries: Float32Array, dim: number): number => queries.length / dim;
+
+async function main(): Promise<void> {
+  if (options.backend !== undefined && !(options.backend in BACKENDS)) {
+    throw new Error(`--backend must be native or wasm, got ${options.backend}`);
+  }
+  const dataset = openDataset({ ...options, queries: options.queries ?? 1000 });
+  const engines: CallsReport['engines'] = [];
+  const skipped: CallsReport['skipped'] = [];
+  for (const [backend, annex] of Object.entries(BACKENDS)) {
+    if (options.backend !== undefined && options.backend !== backend) continue;
+    try {
+      await annex.ready();
+    } catch (error) {
+      skipped.push({ label: backend, reason: (error as Error).message });
+      continue;
+    }
+    engines.push(annex.engineInfo());
+    await overhead(backend, annex);
+    if (backend === 'native') await coalescing(backend, annex, dataset);
+    await eventLoop(backend, annex, dataset);
+  }
+  const { name, rows, dim, queries, metric } = dataset;
+  const report = { machine: machine(), engines, dataset: { name, rows, dim, queries, metric }, lines, skipped };
+  process.stdout.write(`${printCalls(report)}\n\nwritten to ${writeResult('calls', report)}\n`);
+}
+
+await main();

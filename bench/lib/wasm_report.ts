@@ -1,0 +1,3 @@
+export interface WasmReport {
+  readonly scanOverAvx2: number | undefined;
+}
