@@ -82,8 +82,9 @@ napi_value Environment::start(std::unique_ptr<Task> task) {
   (pending_last_ != nullptr ? pending_last_->pending_next_ : pending_) = started;
   pending_last_ = started;
   last_start_ = started->started_ = Clock::now();
-  started->status_ = annex_submit(Task::execute, started);
-  if (started->status_ != ANNEX_OK) {
+  // A task that was taken may have ended by now, on another thread: its status is its own.
+  if (const AnnexStatus status = annex_submit(Task::execute, started); status != ANNEX_OK) {
+    started->status_ = status;
     started->keep_message();
     settle(started);
   }
