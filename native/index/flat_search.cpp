@@ -242,7 +242,7 @@ Status FlatSearch::look(Range queries, Range slots, TopK* heaps) {
       }
       work.scanned += n * work.size();
       slot += n;
-      tile *= 2;
+      tile = std::min(tile * 2, work.tile);
     }
   }
   scanned_.fetch_add(work.scanned, std::memory_order_relaxed);
