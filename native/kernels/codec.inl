@@ -107,7 +107,8 @@ inline void encode_sq8(const float* x, size_t dim, void* row) {
     low = x[i] < low ? x[i] : low;
     high = x[i] > high ? x[i] : high;
   }
-  low += 0.0f;  // no negative zero: which zero is the least would depend on the order
+  low += 0.0f;  // no negative zeros: which zero is the least or the greatest would depend on the order
+  high += 0.0f;
   constexpr float kLargest = 3.40282346638528859812e+38f;
   const bool overflow = !(high - low <= kLargest);
   const float step = overflow ? high / 255.0f - low / 255.0f : (high - low) / 255.0f;
