@@ -139,7 +139,7 @@ const CASES = {
     const third = Array.from({ length: 334 }, (_, i) => i * 3);
     const expected = reference(rows, dim, query, 8, 'l2', (id) => id % 3 === 0);
     same(await index.search(query, 8, { filter: third }), expected, 'filter of ids');
-    same(await index.search(query, 8, { filter: Bitset.from(third) }), expected, 'filter of bits');
+    same(await index.search(query, 8, { filter: Bitset.fromIds(third) }), expected, 'filter of bits');
     same(await index.search(query, 8, { filter: [] }), [], 'empty filter');
     index.close();
   },
@@ -149,7 +149,7 @@ const CASES = {
     await index.add(Float32Array.of(1, 0, 0, 0, 0, 1, 0, 0), { ids: [10, 2 ** 53 - 1] });
     await fails(() => index.add(Float32Array.of(9, 9, 9, 9), { ids: [10] }), 'DUPLICATE_ID', '10');
     assert(index.has(10) && !index.has(11), 'expected id 10 and no id 11');
-    await index.upsert(Float32Array.of(0, 0, 5, 0), { ids: [10] });
+    await index.upsert([10], Float32Array.of(0, 0, 5, 0));
     assert(index.get(10)?.[2] === 5, 'expected the row of the upsert');
     assert((await index.remove([10])) === 1, 'expected one row to be removed');
     assert(index.size === 1 && index.get(10) === undefined, 'expected one row to be left');
