@@ -14,7 +14,7 @@ const options = parse('bench', 'Runs all benches, judges them and draws bench/re
   reference: { type: 'boolean', help: 'keep this run as the committed reference' },
 });
 
-const BENCHES = ['flat', 'calls', 'kernels'] as const;
+const BENCHES = ['flat', 'calls', 'wasm', 'kernels'] as const;
 const here = (name: string): string => fileURLToPath(new URL(name, import.meta.url));
 
 function argumentsOf(bench: string): string[] {

@@ -1,14 +1,17 @@
-// Runs a bench: node bench/run.mjs <all|flat|calls|kernels|claims> [options]
-// Installs the peers into bench/node_modules and bench/.venv first, where they are missing. What cannot be had is
-// skipped by name.
+// Runs a bench: node bench/run.mjs <all|flat|calls|wasm|kernels|claims> [options]
+// Builds what is out of date and installs the peers, into bench/node_modules and bench/.venv, where they are missing.
+// A peer that cannot be had is skipped by name.
 import { spawnSync } from 'node:child_process';
 import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
+import { build } from '../scripts/build.mjs';
+import { fail } from '../scripts/lib/shell.mjs';
+import { setup } from '../scripts/setup.mjs';
 
 const here = fileURLToPath(new URL('.', import.meta.url));
 const root = fileURLToPath(new URL('..', import.meta.url));
 const windows = process.platform === 'win32';
-const BENCHES = ['all', 'flat', 'calls', 'kernels', 'claims'];
+const BENCHES = ['all', 'flat', 'calls', 'wasm', 'kernels', 'claims'];
 
 /** @param {string} command @param {string[]} args @param {import('node:child_process').SpawnSyncOptions} [options] */
 function succeeds(command, args, options) {
@@ -55,7 +58,13 @@ if (!BENCHES.includes(name)) {
   process.exit(2);
 }
 const asksHelp = args.includes('--help') || args.includes('-h');
-if (!asksHelp && !args.includes('--alone') && name !== 'claims' && name !== 'kernels') {
+if (!asksHelp && name !== 'claims') {
+  const targets = process.env.ANNEX_ADDON ? ['wasm'] : ['native', 'wasm'];
+  await setup('demo', console.error)
+    .then(() => build(name === 'kernels' ? [] : targets, console.error))
+    .catch(fail);
+}
+if (!asksHelp && !args.includes('--alone') && (name === 'flat' || name === 'all')) {
   ensure(`${here}node_modules`, `${here}package-lock.json`, npmPeers, 'the peers from npm');
   ensure(`${here}.venv`, `${here}requirements.txt`, pythonPeers, 'the peers from PyPI');
 }

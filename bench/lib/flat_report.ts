@@ -58,11 +58,11 @@ const QUIET = 0.9;
 export function printFlat(report: FlatReport): string {
   const { dataset, engine, machine } = report;
   const ours = ['annex-f32', 'annex-f32-plain'];
-  const systems = report.builds.map(({ system, label, bytes }): readonly Cell[] => {
+  const systems = report.builds.map(({ system, label, bytes, held }): readonly Cell[] => {
     const run = (mode: Mode, threads = 1): Cell => range(findRun(report, system, mode, threads)?.spread);
-    const megabytes = short(bytes / 1e6);
+    const megabytes = (value: number | undefined): Cell => short((value ?? Number.NaN) / 1e6);
     const share = report.recall[system];
-    return [label, run('batch'), run('single'), run('batch', 2), share?.toFixed(4), megabytes];
+    return [label, run('batch'), run('single'), run('batch', 2), share?.toFixed(4), megabytes(bytes), megabytes(held)];
   });
   const peers = report.builds.filter(({ system }) => !system.startsWith('annex'));
   const ratios = ours.flatMap((our) =>
@@ -81,7 +81,10 @@ export function printFlat(report: FlatReport): string {
     `${machine.cpu}, ${machine.cores} cores, ${machine.platform}, Node ${machine.node}, ${engine.backend} ${engine.isa}`,
     '',
     'Queries a second',
-    table(['system', 'batch', 'one at a time', 'batch, 2 threads', `recall@${report.k}`, 'MB grown'], systems),
+    table(
+      ['system', 'batch', 'one at a time', 'batch, 2 threads', `recall@${report.k}`, 'MB grown', 'MB held'],
+      systems,
+    ),
     '',
     ...(ratios.length > 0 ? ['Ratios', table(['', 'batch', 'one at a time', 'batch, 2 threads'], ratios), ''] : []),
     ...bits.map(({ what, same }) => `${same ? 'equal to the bit' : 'DIFFERS'}: ${what}`),
