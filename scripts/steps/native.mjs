@@ -1,0 +1,96 @@
+// The native tests (test/native): plain, under sanitizers, cross-compiled for NEON, and fuzzed.
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { CommandError, root, run } from '../lib/shell.mjs';
+import { TestsFailed } from '../test.mjs';
+
+/** Names of the native tests, from the one place that lists them. */
+function tests() {
+  const list = readFileSync(join(root, 'test/native/CMakeLists.txt'), 'utf8');
+  return [...list.matchAll(/^annex_test\((\w+)/gm)].map((match) => match[1] ?? '');
+}
+
+/** @param {string} folder @param {string[]} options @param {string[]} targets */
+async function compile(folder, options, targets) {
+  const build = `build/${folder}`;
+  await run('cmake', ['-S', '.', '-B', build, '-DANNEX_TESTS=ON', '-DCMAKE_BUILD_TYPE=Release', ...options]);
+  await run('cmake', ['--build', build, '-j', '2', ...targets.flatMap((target) => ['--target', target])]);
+  return build;
+}
+
+/** Runs tests by name under ctest. @param {string} build @param {string[]} names @param {Record<string, string>} [env] */
+async function ctest(build, names, env = {}) {
+  const args = ['--test-dir', build, '--output-on-failure', '--no-tests=error', '-R', `^(${names.join('|')})$`];
+  /** @param {string} output */
+  const counts = (output) => {
+    const match = /(\d+) tests failed out of (\d+)/.exec(output);
+    const failed = Number(match?.[1] ?? 1);
+    return { failed, passed: Number(match?.[2] ?? failed) - failed };
+  };
+  try {
+    const { passed } = counts(await run('ctest', args, { env }));
+    if (passed !== names.length) throw new Error(`ctest ran ${passed} of ${names.length} tests in ${build}`);
+    return { passed };
+  } catch (error) {
+    if (error instanceof CommandError) throw new TestsFailed(error.message, error.output, counts(error.output));
+    throw error;
+  }
+}
+
+const SANITIZER = {
+  ASAN_OPTIONS: 'detect_leaks=1:detect_stack_use_after_return=1:strict_string_checks=1:allocator_may_return_null=1',
+  UBSAN_OPTIONS: 'print_stacktrace=1:halt_on_error=1',
+  TSAN_OPTIONS: 'halt_on_error=1:second_deadlock_stack=1',
+};
+
+/** @type {import('../test.mjs').Step[]} */
+export const nativeSteps = [
+  {
+    name: 'native tests',
+    run: async () => ctest(await compile('test', [], []), tests()),
+  },
+  {
+    name: 'native tests: ASan and UBSan',
+    run: async () => {
+      const names = tests();
+      return ctest(await compile('asan', ['-DANNEX_SANITIZE=address,undefined'], names), names, SANITIZER);
+    },
+  },
+  {
+    name: 'native tests: TSan',
+    run: async () => {
+      // The others run on one thread.
+      const names = ['threads_test'];
+      return ctest(await compile('tsan', ['-DANNEX_SANITIZE=thread'], names), names, SANITIZER);
+    },
+  },
+  {
+    name: 'native tests: NEON under qemu',
+    run: async () => {
+      const cross = ['-DCMAKE_SYSTEM_NAME=Linux', '-DCMAKE_SYSTEM_PROCESSOR=aarch64'];
+      const tool = ['-DCMAKE_CXX_COMPILER=aarch64-linux-gnu-g++', '-DCMAKE_EXE_LINKER_FLAGS=-static'];
+      const build = await compile('aarch64', [...cross, ...tool], ['kernels_test']);
+      await run('qemu-aarch64', [join(build, 'test/native/kernels_test'), '--quick']);
+    },
+  },
+  {
+    name: 'fuzz: libFuzzer, 20 s',
+    run: async () => {
+      const clang = ['-DCMAKE_CXX_COMPILER=clang++', '-DANNEX_SANITIZE=fuzzer-no-link,address,undefined'];
+      const build = await compile('fuzz', [...clang, '-DANNEX_TESTS=OFF'], ['annex_core']);
+      const fuzzer = join(build, 'fuzz_api');
+      const flags = ['-std=c++20', '-O1', '-g', '-fsanitize=fuzzer,address,undefined', '-fno-sanitize-recover=all'];
+      const source = ['-DANNEX_LIBFUZZER', '-Inative', '-Itest/native', 'test/native/fuzz_api.cpp'];
+      await run('clang++', [...flags, ...source, join(build, 'libannex_core.a'), '-pthread', '-o', fuzzer]);
+      const output = await run(
+        join(root, fuzzer),
+        ['-max_total_time=20', '-seed=1', '-max_len=600', '-print_final_stats=1'],
+        {
+          cwd: join(root, build),
+          env: SANITIZER,
+        },
+      );
+      return { note: `${/number_of_executed_units:\s*(\d+)/.exec(output)?.[1] ?? 'no'} inputs` };
+    },
+  },
+];
