@@ -1,7 +1,7 @@
 // `npm test`: sets up, then runs every check there is. The only command that a fresh clone needs.
 //   node scripts/test.mjs [word …]   runs the steps whose names hold one of the words (and what they need, unless built)
 // The first failing step ends the run; its output is shown. The last line is `N passed, N failed`.
-import { bold, CommandError, dim, endAll, fail, green, red, seconds, yellow } from './lib/shell.mjs';
+import { bold, CommandError, dim, endAll, fail, green, red, seconds, TestsFailed, yellow } from './lib/shell.mjs';
 import { setup } from './setup.mjs';
 import { buildSteps } from './steps/build.mjs';
 import { checkSteps } from './steps/checks.mjs';
@@ -15,15 +15,6 @@ import { packageSteps } from './steps/package.mjs';
  * @typedef {{ passed?: number, failed?: number, note?: string, skipped?: string }} Outcome
  * @typedef {{ name: string, run: () => Promise<Outcome | void> }} Step
  */
-
-/** A step in which some tests failed and others passed. */
-export class TestsFailed extends CommandError {
-  /** @param {string} message @param {string} output @param {{ passed: number, failed: number }} counts */
-  constructor(message, output, counts) {
-    super(message, output);
-    this.counts = counts;
-  }
-}
 
 /** @type {Step[]} */
 const steps = [...checkSteps, ...buildSteps, ...javascriptSteps, ...nativeSteps, ...packageSteps];

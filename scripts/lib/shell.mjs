@@ -34,6 +34,15 @@ export class CommandError extends Error {
   }
 }
 
+/** A step in which some tests failed and others passed. */
+export class TestsFailed extends CommandError {
+  /** @param {string} message @param {string} output @param {{ passed: number, failed: number }} counts */
+  constructor(message, output, counts) {
+    super(message, output);
+    this.counts = counts;
+  }
+}
+
 /** Finds a command on PATH without starting it. @param {string} name @returns {string | undefined} */
 export function which(name) {
   const suffixes = process.platform === 'win32' ? ['.exe', '.cmd', ''] : [''];

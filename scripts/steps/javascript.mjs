@@ -1,8 +1,7 @@
 // What runs on the built package: vitest on both backends, Chromium, the snippets of README, examples, benches.
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { bin, CommandError, node, root, which } from '../lib/shell.mjs';
-import { TestsFailed } from '../test.mjs';
+import { bin, CommandError, node, root, TestsFailed, which } from '../lib/shell.mjs';
 
 /** @param {'native' | 'wasm'} backend */
 async function vitest(backend) {

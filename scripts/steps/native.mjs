@@ -1,8 +1,7 @@
 // The native tests (test/native): plain, under sanitizers, cross-compiled for NEON, and fuzzed.
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { CommandError, root, run } from '../lib/shell.mjs';
-import { TestsFailed } from '../test.mjs';
+import { CommandError, root, run, TestsFailed } from '../lib/shell.mjs';
 
 /** Names of the native tests, from the one place that lists them. */
 function tests() {
