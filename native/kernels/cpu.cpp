@@ -8,6 +8,10 @@
 #include <intrin.h>
 #else
 #include <cpuid.h>
+#if defined(__linux__)
+#include <sys/syscall.h>
+#include <unistd.h>
+#endif
 #endif
 #elif defined(__aarch64__) && defined(__linux__)
 #include <sys/auxv.h>
@@ -52,6 +56,15 @@ uint64_t saved_state() {  // the register files that the operating system saves:
 #endif
 }
 
+bool permit_tiles() {
+#if defined(__linux__) && defined(__x86_64__)
+  constexpr long kRequestPermission = 0x1023, kTileData = 18;  // ARCH_REQ_XCOMP_PERM, XFEATURE_XTILEDATA
+  return syscall(SYS_arch_prctl, kRequestPermission, kTileData) == 0;
+#else
+  return false;
+#endif
+}
+
 constexpr bool has(uint32_t word, uint32_t bits) { return (word & bits) == bits; }
 constexpr uint32_t bit(int i) { return uint32_t{1} << i; }
 
@@ -69,6 +82,9 @@ CpuFeatures cpu_features() {
   f.avx512 = f.avx2 && (state & kZmm) == kZmm && has(seven.b, bit(16) | bit(17) | bit(28) | bit(30) | bit(31));
   // VBMI, VNNI, BITALG, VPOPCNTDQ
   f.avx512vnni = f.avx512 && has(seven.c, bit(1) | bit(11) | bit(12) | bit(14));
+  // TILE, INT8; and the process must ask Linux for leave to use the tile registers.
+  constexpr uint64_t kTiles = 0x60000;
+  f.avx512amx = f.avx512vnni && (state & kTiles) == kTiles && has(seven.d, bit(24) | bit(25)) && permit_tiles();
   return f;
 }
 

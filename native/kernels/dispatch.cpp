@@ -9,7 +9,7 @@
 namespace annex {
 namespace {
 
-constexpr size_t kMostTables = 4;
+constexpr size_t kMostTables = 5;
 
 struct Choice {
   const Kernels* tables[kMostTables] = {};
@@ -28,6 +28,7 @@ struct Choice {
     if (cpu.avx2) add(avx2_table());
     if (cpu.avx512) add(avx512_table());
     if (cpu.avx512vnni) add(avx512vnni_table());
+    if (cpu.avx512amx) add(avx512amx_table());
 #elif defined(__aarch64__) || defined(_M_ARM64)
     add(neon_table());
     if (const Kernels* table = cpu.dotprod ? neondot_table() : nullptr) add(*table);
@@ -49,8 +50,11 @@ struct Choice {
         return;
       }
     }
-    static constexpr const char* kKnown[] = {"scalar", "avx2", "avx512", "avx512vnni", "neon", "neondot", "wasm128"};
-    note = "ANNEX_ISA names no instruction set; known are scalar, avx2, avx512, avx512vnni, neon, neondot, wasm128";
+    static constexpr const char* kKnown[] = {"scalar",    "avx2", "avx512",  "avx512vnni",
+                                             "avx512amx", "neon", "neondot", "wasm128"};
+    note =
+        "ANNEX_ISA names no instruction set; known are scalar, avx2, avx512, avx512vnni, avx512amx, neon, neondot, "
+        "wasm128";
     for (const char* known : kKnown) {
       if (strcmp(known, name) == 0) note = "ANNEX_ISA names an instruction set that this processor cannot run";
     }

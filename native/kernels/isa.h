@@ -9,6 +9,7 @@ const Kernels& scalar_table();
 const Kernels& avx2_table();
 const Kernels& avx512_table();
 const Kernels& avx512vnni_table();
+const Kernels& avx512amx_table();
 const Kernels& neon_table();
 const Kernels* neondot_table();  // null where the compiler lacks the instructions
 const Kernels& wasm128_table();
