@@ -1,0 +1,174 @@
+// What the processor can do at best, measured: reading, fused multiply-adds, byte dot products. The floors of
+// kernels_bench.cpp. Included once.
+#pragma once
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+
+#include "kernels/region.h"
+
+#if defined(__x86_64__) || defined(_M_X64)
+#if defined(__GNUC__) && !defined(__clang__)
+#pragma GCC diagnostic ignored "-Wuninitialized"  // from the compiler's own headers
+#pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
+#endif
+#include <immintrin.h>
+#endif
+
+namespace peaks {
+
+/// Reads all bytes (a multiple of 1024) and returns something that depends on them.
+using Read = uint64_t (*)(const uint8_t* bytes, size_t n);
+/// Runs that many rounds of kChains independent operations; returns something that depends on them.
+using Compute = float (*)(size_t rounds);
+
+struct Peaks {
+  Read read;
+  Compute fma;        // null where there is none
+  double fma_round;   // multiply-adds of one round
+  Compute byte_dot;   // the fastest exact byte dot product the instruction set has; null where not measured
+  double byte_round;  // byte products of one round
+};
+
+inline uint64_t read_plain(const uint8_t* bytes, size_t n) {
+  uint64_t sum[8] = {};
+  for (size_t i = 0; i < n; i += 64) {
+    uint64_t x[8];
+    std::memcpy(x, bytes + i, 64);
+    for (int j = 0; j < 8; j++) sum[j] += x[j];
+  }
+  return sum[0] + sum[1] + sum[2] + sum[3] + sum[4] + sum[5] + sum[6] + sum[7];
+}
+
+#if defined(__x86_64__) || defined(_M_X64)
+ANNEX_REGION_BEGIN("avx2,fma")
+namespace avx2 {
+inline uint64_t read(const uint8_t* bytes, size_t n) {
+  __m256i sum[8] = {};
+  for (size_t i = 0; i < n; i += 256) {
+    ANNEX_UNROLL
+    for (int j = 0; j < 8; j++) {
+      const void* p = bytes + i + 32 * j;
+      sum[j] = _mm256_add_epi64(sum[j], _mm256_loadu_si256(static_cast<const __m256i*>(p)));
+    }
+  }
+  ANNEX_UNROLL
+  for (int j = 1; j < 8; j++) sum[0] = _mm256_add_epi64(sum[0], sum[j]);
+  return static_cast<uint64_t>(_mm256_extract_epi64(sum[0], 0) + _mm256_extract_epi64(sum[0], 3));
+}
+inline float fma(size_t rounds) {
+  __m256 a[12];
+  const __m256 x = _mm256_set1_ps(0.999f), y = _mm256_set1_ps(0.001f);
+  ANNEX_UNROLL
+  for (int j = 0; j < 12; j++) a[j] = y;
+  for (size_t i = 0; i < rounds; i++) {
+    ANNEX_UNROLL
+    for (int j = 0; j < 12; j++) {
+      a[j] = _mm256_fmadd_ps(a[j], x, y);
+      asm("" : "+x"(a[j]));
+    }
+  }
+  ANNEX_UNROLL
+  for (int j = 1; j < 12; j++) a[0] = _mm256_add_ps(a[0], a[j]);
+  return _mm256_cvtss_f32(a[0]);
+}
+// Sixteen 16-bit products and their addition to the sums.
+inline float byte_dot(size_t rounds) {
+  __m256i a[12];
+  __m256i x = _mm256_set1_epi16(3);
+  ANNEX_UNROLL
+  for (int j = 0; j < 12; j++) a[j] = x;
+  for (size_t i = 0; i < rounds; i++) {
+    ANNEX_UNROLL
+    for (int j = 0; j < 12; j++) {
+      asm("" : "+x"(x));
+      a[j] = _mm256_add_epi32(a[j], _mm256_madd_epi16(x, x));
+      asm("" : "+x"(a[j]));
+    }
+  }
+  ANNEX_UNROLL
+  for (int j = 1; j < 12; j++) a[0] = _mm256_add_epi32(a[0], a[j]);
+  return static_cast<float>(_mm256_extract_epi32(a[0], 0));
+}
+}  // namespace avx2
+ANNEX_REGION_END
+
+ANNEX_REGION_BEGIN("avx2,fma,avx512f,avx512bw,avx512dq,avx512vl,avx512vnni")
+namespace avx512 {
+inline uint64_t read(const uint8_t* bytes, size_t n) {
+  __m512i sum[8] = {};
+  for (size_t i = 0; i < n; i += 512) {
+    ANNEX_UNROLL
+    for (int j = 0; j < 8; j++) sum[j] = _mm512_add_epi64(sum[j], _mm512_loadu_si512(bytes + i + 64 * j));
+  }
+  ANNEX_UNROLL
+  for (int j = 1; j < 8; j++) sum[0] = _mm512_add_epi64(sum[0], sum[j]);
+  return static_cast<uint64_t>(_mm512_reduce_add_epi64(sum[0]));
+}
+inline float fma(size_t rounds) {
+  __m512 a[16];
+  const __m512 x = _mm512_set1_ps(0.999f), y = _mm512_set1_ps(0.001f);
+  ANNEX_UNROLL
+  for (int j = 0; j < 16; j++) a[j] = y;
+  for (size_t i = 0; i < rounds; i++) {
+    ANNEX_UNROLL
+    for (int j = 0; j < 16; j++) {
+      a[j] = _mm512_fmadd_ps(a[j], x, y);
+      asm("" : "+v"(a[j]));
+    }
+  }
+  ANNEX_UNROLL
+  for (int j = 1; j < 16; j++) a[0] = _mm512_add_ps(a[0], a[j]);
+  return _mm512_cvtss_f32(a[0]);
+}
+inline float byte_dot(size_t rounds) {
+  __m512i a[16];
+  __m512i x = _mm512_set1_epi16(3);
+  ANNEX_UNROLL
+  for (int j = 0; j < 16; j++) a[j] = x;
+  for (size_t i = 0; i < rounds; i++) {
+    ANNEX_UNROLL
+    for (int j = 0; j < 16; j++) {
+      asm("" : "+v"(x));
+      a[j] = _mm512_add_epi32(a[j], _mm512_madd_epi16(x, x));
+      asm("" : "+v"(a[j]));
+    }
+  }
+  ANNEX_UNROLL
+  for (int j = 1; j < 16; j++) a[0] = _mm512_add_epi32(a[0], a[j]);
+  return static_cast<float>(_mm512_reduce_add_epi32(a[0]));
+}
+inline float byte_dot_vnni(size_t rounds) {
+  __m512i a[16];
+  const __m512i x = _mm512_set1_epi8(3);
+  ANNEX_UNROLL
+  for (int j = 0; j < 16; j++) a[j] = x;
+  for (size_t i = 0; i < rounds; i++) {
+    ANNEX_UNROLL
+    for (int j = 0; j < 16; j++) {
+      a[j] = _mm512_dpbusd_epi32(a[j], x, x);
+      asm("" : "+v"(a[j]));
+    }
+  }
+  ANNEX_UNROLL
+  for (int j = 1; j < 16; j++) a[0] = _mm512_add_epi32(a[0], a[j]);
+  return static_cast<float>(_mm512_reduce_add_epi32(a[0]));
+}
+}  // namespace avx512
+ANNEX_REGION_END
+#endif
+
+/// The peaks of the instruction set of a table.
+inline Peaks of(const char* table) {
+#if defined(__x86_64__) || defined(_M_X64)
+  if (std::strcmp(table, "avx2") == 0) return {avx2::read, avx2::fma, 12 * 8, avx2::byte_dot, 12 * 16};
+  if (std::strcmp(table, "avx512") == 0) return {avx512::read, avx512::fma, 16 * 16, avx512::byte_dot, 16 * 32};
+  if (std::strncmp(table, "avx512", 6) == 0) {
+    return {avx512::read, avx512::fma, 16 * 16, avx512::byte_dot_vnni, 16 * 64};
+  }
+#endif
+  (void)table;
+  return {read_plain, nullptr, 0, nullptr, 0};
+}
+
+}  // namespace peaks
