@@ -79,7 +79,7 @@ typedef struct AnnexWriter AnnexWriter;
 
 /* ---- engine ---- */
 const char* annex_version(void);    /* "0.1.0" */
-const char* annex_isa(void);        /* "avx512vnni", "wasm128" … */
+const char* annex_isa(void);        /* "avx512amx", "neon", "wasm128" … */
 const char* annex_isa_note(void);   /* why ANNEX_ISA was not followed, or "" */
 uint32_t annex_threads(void);       /* size of the pool, 1 on WebAssembly */
 const char* annex_last_error(void); /* message of this thread's last failure */
