@@ -7,7 +7,7 @@ import Benchmark from 'benchmark';
 import { type Dataset, openDataset, repeated } from './data/dataset.js';
 import { type CallLine, type CallsReport, printCalls } from './lib/calls_report.js';
 import { DATASET_FLAGS, parse, QUICK } from './lib/cli.js';
-import { interleave, ratio, spread } from './lib/measure.js';
+import { collectGarbage, interleave, ratio, spread } from './lib/measure.js';
 import { Progress } from './lib/progress.js';
 import { machine, writeResult } from './lib/results.js';
 
@@ -107,7 +107,8 @@ async function coalescing(backend: string, annex: Annex, dataset: Dataset): Prom
 /** The longest that the event loop was held while `work` ran, in milliseconds, sampled every millisecond. */
 async function longestDelay(work: () => Promise<unknown>): Promise<number> {
   const histogram = monitorEventLoopDelay({ resolution: 1 });
-  await sleep(20); // what came before must not count
+  collectGarbage(); // what came before must not count
+  await sleep(20);
   histogram.enable();
   await work();
   await sleep(5); // the sample of the last block comes after it

@@ -23,6 +23,9 @@ ${Object.values(COLOURS)
   .join('\n')}
 }`;
 
+/** Pixels for the longest label; text cannot be measured without a page. */
+const LABELS = 240;
+
 const text = { color: COLOURS.ink.light, fontSize: 13 };
 const axis = {
   axisLabel: text,
@@ -43,8 +46,8 @@ const colour = (ours: boolean): string => (ours ? COLOURS.ours : COLOURS.peer).l
 
 /** Horizontal bars as SVG; undefined where the library that draws them is not installed. */
 export function bars(title: string, list: readonly Bar[]): string | undefined {
-  return draw(title, 60 + 30 * list.length, {
-    grid: { left: 8, right: 70, top: 8, bottom: 8, containLabel: true },
+  return draw(title, 40 + 30 * list.length, {
+    grid: { left: LABELS, right: 70, top: 8, bottom: 28 },
     xAxis: { type: 'value', ...axis },
     yAxis: {
       type: 'category',
@@ -71,7 +74,7 @@ export interface Dot {
 /** Recall against queries a second: to the right and up is better. */
 export function scatter(title: string, x: string, y: string, dots: readonly Dot[]): string | undefined {
   return draw(title, 380, {
-    grid: { left: 16, right: 150, top: 36, bottom: 40, containLabel: true },
+    grid: { left: 80, right: LABELS, top: 36, bottom: 50 },
     xAxis: { type: 'value', name: x, nameLocation: 'middle', nameGap: 30, scale: true, ...axis },
     yAxis: { type: 'log', name: y, ...axis },
     series: {

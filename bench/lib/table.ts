@@ -1,10 +1,13 @@
 export type Cell = string | number | undefined;
 
-/** Columns padded to line up; numbers (and texts that start with a digit) to the right. */
+/** Columns padded to line up; those that hold nothing but numbers (perhaps with a unit) to the right. */
 export function table(head: readonly string[], rows: readonly (readonly Cell[])[]): string {
   const lines = [head, ...rows.map((row) => row.map((cell) => (cell === undefined ? '–' : String(cell))))];
   const widths = head.map((_, column) => Math.max(...lines.map((line) => line[column]?.length ?? 0)));
-  const right = head.map((_, column) => rows.some((row) => /^[\d−-]/.test(String(row[column] ?? ''))));
+  const right = head.map((_, column) => {
+    const cells = rows.map((row) => row[column]).filter((cell) => cell !== undefined && cell !== '–');
+    return cells.length > 0 && cells.every((cell) => /^[≤≥ ]*[\d−-]/.test(String(cell)));
+  });
   const format = (line: readonly string[]): string =>
     line
       .map((cell, column) => (right[column] ? cell.padStart(widths[column]!) : cell.padEnd(widths[column]!)))

@@ -1,4 +1,5 @@
 import type { Dataset } from '../data/dataset.js';
+import { collectGarbage } from '../lib/measure.js';
 
 export type Mode = 'batch' | 'single';
 
@@ -58,10 +59,9 @@ export function timed(work: () => void): Elapsed {
 
 /** Bytes that the process grew by, the collector having run before and after. */
 export function grown(work: () => void): number {
-  const collect = (globalThis as { gc?: () => void }).gc ?? (() => undefined);
-  collect();
+  collectGarbage();
   const before = process.memoryUsage.rss();
   work();
-  collect();
+  collectGarbage();
   return process.memoryUsage.rss() - before;
 }
