@@ -1,0 +1,114 @@
+import { monitorEventLoopDelay } from 'node:perf_hooks';
+import { FlatIndex } from 'annex';
+import { describe, expect, it } from 'vitest';
+import { floats } from './support/data.js';
+import { native } from './support/expect.js';
+
+const collect = (): void => {
+  if (globalThis.gc === undefined) throw new Error('expected node --expose-gc');
+  globalThis.gc();
+};
+const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
+const MB = 2 ** 20;
+
+describe('memory', () => {
+  it('does not grow over 10,000 create and close cycles', async () => {
+    const rows = floats(50, 64);
+    const cycle = async (i: number): Promise<void> => {
+      const index = FlatIndex.createSync({ dim: 64, sidecar: i % 2 === 0 ? 'i8' : 'none' });
+      index.addSync(rows);
+      index.searchSync(rows.subarray(0, 64), 5);
+      if (i % 100 === 0) await index.search(rows.subarray(0, 64), 5);
+      index.close();
+    };
+    for (let i = 0; i < 2000; i++) await cycle(i);
+    collect();
+    const before = process.memoryUsage().rss;
+    for (let i = 0; i < 10_000; i++) await cycle(i);
+    collect();
+    await turn();
+    // A leak of the rows alone would be 130 MB.
+    expect(process.memoryUsage().rss - before).toBeLessThan(20 * MB);
+  });
+
+  it('of indexes that are dropped without close comes back', async () => {
+    const rows = floats(4000, 64);
+    const drop = (): void => void FlatIndex.createSync({ dim: 64 }).addSync(rows);
+    for (let i = 0; i < 20; i++) drop();
+    collect();
+    await turn();
+    const before = process.memoryUsage().rss;
+    for (let round = 0; round < 20; round++) {
+      for (let i = 0; i < 20; i++) drop();
+      collect();
+      await turn();
+    }
+    // 400 indexes of 1.3 MB.
+    expect(process.memoryUsage().rss - before).toBeLessThan(120 * MB);
+  });
+
+  it.runIf(native)('is told to the garbage collector, which then collects of itself', async () => {
+    const rows = floats(4000, 64);
+    const before = process.memoryUsage().rss;
+    let most = 0;
+    for (let i = 0; i < 600; i++) {
+      FlatIndex.createSync({ dim: 64 }).addSync(rows);
+      if (i % 10 === 0) await turn();
+      most = Math.max(most, process.memoryUsage().rss - before);
+    }
+    // 600 indexes of 1.3 MB would be 780 MB.
+    expect(most).toBeLessThan(400 * MB);
+  });
+
+  it('stays alive while an asynchronous search needs it', async () => {
+    const rows = floats(5000, 64);
+    const query = rows.subarray(64, 128);
+    const start = (i: number): Promise<unknown> => {
+      const index = FlatIndex.createSync({ dim: 64 });
+      index.addSync(rows);
+      const search = i % 2 === 0 ? index.search(query, 3) : index.searchBatch(rows.subarray(0, 64 * 50), 3);
+      if (i % 3 === 0) index.close();
+      return search;
+    };
+    for (let round = 0; round < 10; round++) {
+      const running = Array.from({ length: 10 }, (_, i) => start(i));
+      collect();
+      await turn();
+      collect();
+      for (const found of await Promise.all(running)) expect(found).toMatchObject({ length: expect.any(Number) });
+    }
+  });
+});
+
+describe('the event loop', () => {
+  /** The longest that a timer of 1 ms was late, in ms. */
+  async function delayDuring(work: () => Promise<unknown>): Promise<number> {
+    await turn();
+    collect();
+    const delay = monitorEventLoopDelay({ resolution: 1 });
+    await turn();
+    delay.enable();
+    await work();
+    delay.disable();
+    return delay.max / 1e6;
+  }
+
+  // The budget is 5 ms; on a machine that is shared with other work a test can only notice what is far beyond.
+  const limit = 60;
+
+  it('turns during a large add', async () => {
+    const index = FlatIndex.createSync({ dim: 256 });
+    const rows = floats(100_000, 256);
+    expect(await delayDuring(() => index.add(rows))).toBeLessThan(limit);
+    expect(await delayDuring(() => index.add(Float64Array.from(rows.subarray(0, 256 * 40_000))))).toBeLessThan(limit);
+    index.close();
+  });
+
+  it('turns during a large search', async () => {
+    const index = FlatIndex.createSync({ dim: 128 });
+    index.addSync(floats(20_000, 128));
+    const queries = floats(native ? 20_000 : 1000, 128, 2);
+    expect(await delayDuring(() => index.searchBatch(queries, 10))).toBeLessThan(limit);
+    index.close();
+  });
+});
