@@ -177,6 +177,7 @@ void Environment::settle(Task* task) {
   } else if (const napi_value reason = error(status, message)) {
     napi_reject_deferred(env_, task->promise_, reason);
   }
+  task->recycle();
   delete task;
 }
 

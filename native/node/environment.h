@@ -9,6 +9,7 @@
 #include <mutex>
 
 #include "api/annex.h"
+#include "node/block.h"
 
 namespace annex::node {
 
@@ -52,6 +53,9 @@ class Environment : public std::enable_shared_from_this<Environment> {
   /// nothing else wakes the JavaScript thread, so it must be called again.
   bool poll();
 
+  /// Memory that a task has left for the next one. JavaScript thread only.
+  Block& spare() { return spare_; }
+
   /// Called by a task, on any thread, when the JavaScript thread is to look at it.
   void finished(Task* task);
   /// Called by a withdrawn task, on any thread: returns when the JavaScript thread has let go of it.
@@ -74,6 +78,7 @@ class Environment : public std::enable_shared_from_this<Environment> {
   Task* pending_last_ = nullptr;
 
   Clock::time_point last_start_;
+  Block spare_;
   bool brief_ = true;  // the last task took no longer than kPollFor
 
   std::mutex mutex_;

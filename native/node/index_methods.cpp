@@ -117,7 +117,8 @@ napi_value remove_async(Call& call) {
   if (!call.index(0, &handle) || !call.array(1, "ids", &ids)) return nullptr;
   Block copy;
   const size_t at = copy.plan(ids.length * sizeof(double));
-  if (!copy.allocate()) return call.fail(ANNEX_OUT_OF_MEMORY, "out of memory: no room to copy %zu ids", ids.length);
+  if (!copy.allocate(call.environment().spare()))
+    return call.fail(ANNEX_OUT_OF_MEMORY, "out of memory: no room to copy %zu ids", ids.length);
   copy.fill(at, ids.data, ids.length * sizeof(double));
   return call.environment().start(
       std::make_unique<RemoveTask>(call.environment(), handle->index, std::move(copy), ids.length));

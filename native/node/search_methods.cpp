@@ -112,7 +112,7 @@ class SearchTask final : public Task {
     const size_t filter = block_.plan(arguments.filter_bytes);
     size_t results[3];
     for (size_t i = 0; i < 3; ++i) results[i] = block_.plan(bytes[i]);
-    if (!block_.allocate()) {
+    if (!block_.allocate(environment().spare())) {
       return call.fail(ANNEX_OUT_OF_MEMORY, "out of memory: no room to copy %zu queries and their results", search_.nq);
     }
     block_.fill(queries, search_.queries, arguments.query_bytes);
@@ -162,6 +162,8 @@ class SearchTask final : public Task {
     }
     return Settled::yes;
   }
+
+  void recycle() override { block_.recycle(environment().spare()); }
 
   void end(napi_env env) override {
     for (Result& result : results_) {

@@ -35,6 +35,9 @@ class Task {
   /// On the JavaScript thread, last of all and whatever the outcome; also when the environment is torn down.
   virtual void end(napi_env) {}
 
+  /// On the JavaScript thread when the work is done and settled: leaves memory to the tasks to come.
+  virtual void recycle() {}
+
   /// Instead of run(), when the task was cancelled before a thread had begun it: lets go of what others wait for.
   virtual void withdraw() {}
 

@@ -82,7 +82,7 @@ class AppendTask final : public WriterTask {
     const size_t id_bytes = given ? n_ * sizeof(double) : 0;
     rows_ = block_.plan(arguments.rows.bytes);
     const size_t ids = block_.plan(id_bytes);
-    if (!block_.allocate()) {
+    if (!block_.allocate(environment().spare())) {
       return call.fail(ANNEX_OUT_OF_MEMORY, "out of memory: no room to copy %zu rows", n_);
     }
     block_.fill(rows_, arguments.rows.data, arguments.rows.bytes);
@@ -92,6 +92,8 @@ class AppendTask final : public WriterTask {
   }
 
  protected:
+  void recycle() override { block_.recycle(environment().spare()); }
+
   AnnexStatus run() override { return writer_->append(type_, block_.at<void>(rows_), n_, ids_, cancel_flag()); }
 
  private:
