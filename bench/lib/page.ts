@@ -1,6 +1,7 @@
 import { bars, CHART_CSS, escapeHtml, scatter } from './chart.js';
 import { CLAIM_HEAD, claimRow, claims, type Parts } from './claims.js';
 import type { FlatReport, Run } from './flat_report.js';
+import { KERNEL_HEAD, kernelRow } from './kernels_report.js';
 import { type Cell, short } from './table.js';
 
 const CSS = `:root { color-scheme: light dark; font: 16px/1.5 system-ui, sans-serif; }
@@ -36,7 +37,7 @@ export function page(parts: Parts): string {
           detail ?? '',
         ]),
       ),
-    parts.kernels && `<h2>Kernels</h2>\n<pre>${escapeHtml(parts.kernels.text.trim())}</pre>`,
+    parts.kernels && htmlTable('Kernels', KERNEL_HEAD, parts.kernels.lines.map(kernelRow)),
   ];
   return `<!doctype html>
 <html lang="en">
