@@ -268,19 +268,26 @@ describe.skipIf(!native)('environments', () => {
   });
 
   test('a worker that alone loaded the addon may end while its work runs', () => {
-    const inner = JSON.stringify(
-      `${prelude} for (let i = 0; i < 20; i++) search(); append(); setTimeout(() => process.exit(3), 5)`,
-    );
-    const child = spawnSync(
-      process.execPath,
-      [
-        '-e',
-        `const w = new (require('worker_threads').Worker)(${inner}, { eval: true });
-              w.on('exit', (code) => { console.log(code); setTimeout(() => {}, 300); });`,
-      ],
-      { encoding: 'utf8', timeout: 30_000 },
-    );
-    expect(child).toMatchObject({ status: 0, signal: null, stdout: '3\n', stderr: '' });
+    const searches = `${prelude} for (let i = 0; i < 20; i++) search(); append();`;
+    // Threads that only ever removed keep nothing that would by itself keep the library in memory.
+    const removes = `
+      const addon = require(${JSON.stringify(path)});
+      const index = addon.create(Float64Array.of(0, 0, 1, 8));
+      const ids = new Float64Array(2e6).map((_, i) => 3 * i);
+      for (let i = 0; i < 20; i++) addon.removeAsync(index, ids).catch(() => {});`;
+    for (const code of [searches, removes, removes]) {
+      const inner = JSON.stringify(`${code} setTimeout(() => process.exit(3), 20)`);
+      const child = spawnSync(
+        process.execPath,
+        [
+          '-e',
+          `const w = new (require('worker_threads').Worker)(${inner}, { eval: true });
+              w.on('exit', (code) => { console.log(code); setTimeout(() => {}, 500); });`,
+        ],
+        { encoding: 'utf8', timeout: 30_000 },
+      );
+      expect(child).toMatchObject({ status: 0, signal: null, stdout: '3\n', stderr: '' });
+    }
   });
 });
 
