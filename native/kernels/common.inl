@@ -33,6 +33,20 @@ ANNEX_INLINE void copy_small(void* to, const void* from, size_t n) {
   }
 }
 
+// A loop that is unrolled before any other optimisation, so that arrays of registers stay in registers.
+template <int I>
+struct Index {
+  static constexpr int value = I;
+  constexpr operator int() const { return I; }
+};
+template <int N, int I = 0, class F>
+ANNEX_INLINE void unroll(const F& f) {
+  if constexpr (I < N) {
+    f(Index<I>{});
+    unroll<N, I + 1>(f);
+  }
+}
+
 ANNEX_INLINE float read_f32(const void* p) {
   float x;
   memcpy(&x, p, 4);
@@ -44,6 +58,12 @@ ANNEX_INLINE uint32_t read_u32(const void* p) {
   memcpy(&x, p, 4);
   return x;
 }
+
+#if defined(__wasm__)
+constexpr bool kPrefetches = false;  // there is no such instruction
+#else
+constexpr bool kPrefetches = true;
+#endif
 
 ANNEX_INLINE void prefetch(const void* p) {
 #if defined(__GNUC__) || defined(__clang__)

@@ -12,19 +12,18 @@ struct QueryLines {
 
   ANNEX_INLINE void open(const void* queries, size_t stride_bytes) {
     stride = stride_bytes;
-    ANNEX_UNROLL
-    for (int i = 0; i < (Q + 2) / 3; i++) at[i] = static_cast<const uint8_t*>(queries) + 3 * i * stride_bytes;
+    unroll<((Q + 2) / 3)>(
+        [&](auto i) ANNEX_INLINE_LAMBDA { at[i] = static_cast<const uint8_t*>(queries) + 3 * i * stride_bytes; });
   }
   ANNEX_INLINE const uint8_t* line(int q) const { return at[q / 3] + static_cast<size_t>(q % 3) * stride; }
   ANNEX_INLINE void advance(size_t bytes) {
-    ANNEX_UNROLL
-    for (int i = 0; i < (Q + 2) / 3; i++) {
+    unroll<((Q + 2) / 3)>([&](auto i) ANNEX_INLINE_LAMBDA {
       at[i] += bytes;
 #if (defined(__GNUC__) || defined(__clang__)) && !defined(__wasm__)
       // Hides that the pointers are related, or the compiler gives every row a pointer and spills them.
       asm("" : "+r"(at[i]));
 #endif
-    }
+    });
   }
 };
 
@@ -106,31 +105,27 @@ ANNEX_INLINE void multiply_lines(QueryLines<Q> lines, const uint8_t* panels, siz
   const uint8_t* line = panels;
   size_t s = 0;
   for (; s + U <= steps; s += U) {
-    ANNEX_UNROLL
-    for (int u = 0; u < U; u++) {
+    unroll<U>([&](auto u) ANNEX_INLINE_LAMBDA {
       decltype(M::load_panel(line)) panel[P];
-      ANNEX_UNROLL
-      for (int p = 0; p < P; p++) {
+      unroll<P>([&](auto p) ANNEX_INLINE_LAMBDA {
         panel[p] = M::load_panel(line + static_cast<size_t>(p) * panel_bytes + u * M::kLine);
-      }
-      ANNEX_UNROLL
-      for (int q = 0; q < Q; q++) {
+      });
+      unroll<Q>([&](auto q) ANNEX_INLINE_LAMBDA {
         const auto element = M::load_element(lines.line(q) + u * M::kQueryBytes);
-        ANNEX_UNROLL
-        for (int p = 0; p < P; p++) acc[u][q][p] = M::step(acc[u][q][p], panel[p], element);
-      }
-    }
+        unroll<P>([&](auto p) ANNEX_INLINE_LAMBDA { acc[u][q][p] = M::step(acc[u][q][p], panel[p], element); });
+      });
+    });
     line += U * M::kLine;
     lines.advance(U * M::kQueryBytes);
   }
   if constexpr (U > 1) {
     for (; s < steps; s++) {
-      ANNEX_UNROLL
-      for (int p = 0; p < P; p++) {
+      unroll<P>([&](auto p) ANNEX_INLINE_LAMBDA {
         const auto panel = M::load_panel(line + static_cast<size_t>(p) * panel_bytes);
-        ANNEX_UNROLL
-        for (int q = 0; q < Q; q++) acc[0][q][p] = M::step(acc[0][q][p], panel, M::load_element(lines.line(q)));
-      }
+        unroll<Q>([&](auto q) ANNEX_INLINE_LAMBDA {
+          acc[0][q][p] = M::step(acc[0][q][p], panel, M::load_element(lines.line(q)));
+        });
+      });
       line += M::kLine;
       lines.advance(M::kQueryBytes);
     }
@@ -141,14 +136,11 @@ template <class M, int Q, int P, int U>
 ANNEX_INLINE void multiply_tile(TileQueries<M, Q>& queries, const uint8_t* panels, size_t dim,
                                 typename M::Sums (&out)[Q][P]) {
   typename M::Sums acc[U][Q][P];
-  ANNEX_UNROLL
-  for (int u = 0; u < U; u++) {
-    ANNEX_UNROLL
-    for (int q = 0; q < Q; q++) {
-      ANNEX_UNROLL
-      for (int p = 0; p < P; p++) acc[u][q][p] = M::start(u == 0 ? queries.start[q] : 0);
-    }
-  }
+  unroll<U>([&](auto u) ANNEX_INLINE_LAMBDA {
+    unroll<Q>([&](auto q) ANNEX_INLINE_LAMBDA {
+      unroll<P>([&](auto p) ANNEX_INLINE_LAMBDA { acc[u][q][p] = M::start(u == 0 ? queries.start[q] : 0); });
+    });
+  });
   const size_t steps = (dim + M::kGroup - 1) / M::kGroup;
   const size_t panel_bytes = steps * M::kLine;
   QueryLines<Q> lines;
@@ -163,15 +155,17 @@ ANNEX_INLINE void multiply_tile(TileQueries<M, Q>& queries, const uint8_t* panel
     lines.open(queries.rows, queries.stride * sizeof(typename M::Query));
     multiply_lines<M, Q, P, U>(lines, panels, panel_bytes, steps, acc);
   }
-  ANNEX_UNROLL
-  for (int q = 0; q < Q; q++) {
-    ANNEX_UNROLL
-    for (int p = 0; p < P; p++) {
+  unroll<Q>([&](auto q) ANNEX_INLINE_LAMBDA {
+    unroll<P>([&](auto p) ANNEX_INLINE_LAMBDA {
       out[q][p] = acc[0][q][p];
-      ANNEX_UNROLL
-      for (int u = 1; u < U; u++) out[q][p] = add(out[q][p], acc[u][q][p]);
-    }
-  }
+      unroll<U, 1>([&](auto u) ANNEX_INLINE_LAMBDA { out[q][p] = add(out[q][p], acc[u][q][p]); });
+    });
+  });
+#if (defined(__GNUC__) || defined(__clang__)) && !defined(__wasm__)
+  // Ends the life of the registers here: what follows needs registers too, and the allocator would otherwise spill the
+  // sums within the loop, at every step.
+  asm("" : "+m"(out));
+#endif
 }
 
 ANNEX_INLINE Lanes to_lanes(Lanes a) { return a; }
@@ -185,14 +179,12 @@ struct HitSink {
 
   template <class M, int Q, int P>
   ANNEX_INLINE void take(size_t first_query, size_t first_panel, const typename M::Sums (&sums)[Q][P]) const {
-    ANNEX_UNROLL
-    for (int p = 0; p < P; p++) {
+    unroll<P>([&](auto p) ANNEX_INLINE_LAMBDA {
       const size_t row = (first_panel + p) * kPanelRows;
       const uint32_t valid = n - row >= kPanelRows ? 0xffffu : (1u << (n - row)) - 1;
       const Lanes scale = load_f32(terms.scale + row), a = load_f32(terms.a + row);
       const Lanes b = load_f32(terms.b + row), c = load_f32(terms.c + row);
-      ANNEX_UNROLL
-      for (int q = 0; q < Q; q++) {
+      unroll<Q>([&](auto q) ANNEX_INLINE_LAMBDA {
         const QueryTerms& t = query_terms[first_query + q];
         Lanes value = mul(scale, to_lanes(sums[q][p]));
         value = fma(a, fill(t.u[0]), value);
@@ -200,8 +192,8 @@ struct HitSink {
         value = fma(c, fill(t.u[2]), value);
         const uint32_t mask = mask_not_less(value, fill(t.bound)) & valid;
         if (mask) append(first_query + q, mask, static_cast<uint32_t>(row));
-      }
-    }
+      });
+    });
   }
   ANNEX_NOINLINE void append(size_t query, uint32_t mask, uint32_t row) const {
     uint32_t& count = hits.counts[query];
@@ -218,13 +210,11 @@ struct SumSink {
   template <class M, int Q, int P>
   ANNEX_INLINE void take(size_t first_query, size_t first_panel, const typename M::Sums (&sums)[Q][P]) const {
     const size_t width = (n + kPanelRows - 1) / kPanelRows * kPanelRows;
-    ANNEX_UNROLL
-    for (int p = 0; p < P; p++) {
-      ANNEX_UNROLL
-      for (int q = 0; q < Q; q++) {
+    unroll<P>([&](auto p) ANNEX_INLINE_LAMBDA {
+      unroll<Q>([&](auto q) ANNEX_INLINE_LAMBDA {
         M::store(out + (first_query + q) * width + (first_panel + p) * kPanelRows, sums[q][p]);
-      }
-    }
+      });
+    });
   }
 };
 

@@ -1,6 +1,6 @@
 // Opens a region of source that is compiled for a richer instruction set than the rest of the program, so that no file
 // needs flags of its own. Include intrinsics headers before the region; define everything inside it in the instruction
-// set's own namespace. Lambdas are not used inside regions: some compilers do not give them the region's target.
+// set's own namespace.
 #pragma once
 #include <stddef.h>
 #include <stdint.h>
@@ -25,8 +25,10 @@
 
 #if defined(__GNUC__) || defined(__clang__)
 #define ANNEX_INLINE inline __attribute__((always_inline))
+#define ANNEX_INLINE_LAMBDA __attribute__((always_inline))
 #define ANNEX_NOINLINE __attribute__((noinline))
 #else
 #define ANNEX_INLINE __forceinline
+#define ANNEX_INLINE_LAMBDA
 #define ANNEX_NOINLINE __declspec(noinline)
 #endif

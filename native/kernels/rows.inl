@@ -2,6 +2,9 @@
 // vocabulary. R rows are processed side by side, which hides the latency of the accumulation and shares the loads of
 // the query and the horizontal sums; while they are read, the next R rows are prefetched line by line.
 
+// Rows of 16-bit floats: where registers are few, widening leaves none for more than two.
+constexpr int kHalfRows = kPrefetches ? kFloatRows : 2;
+
 // How a row of a float coding yields sixteen lanes. `open` reads per-row parameters.
 template <Scalar S>
 struct FloatRow;
@@ -18,7 +21,7 @@ struct FloatRow<Scalar::f32> {
 
 template <>
 struct FloatRow<Scalar::f16> {
-  static constexpr int kRows = kFloatRows;
+  static constexpr int kRows = kHalfRows;
   static constexpr size_t kBytes = 2;
   const uint8_t* data;
   ANNEX_INLINE void open(const void* row) { data = static_cast<const uint8_t*>(row); }
@@ -28,7 +31,7 @@ struct FloatRow<Scalar::f16> {
 
 template <>
 struct FloatRow<Scalar::bf16> {
-  static constexpr int kRows = kFloatRows;
+  static constexpr int kRows = kHalfRows;
   static constexpr size_t kBytes = 2;
   const uint8_t* data;
   ANNEX_INLINE void open(const void* row) { data = static_cast<const uint8_t*>(row); }
@@ -73,29 +76,26 @@ struct FloatKernel {
     FloatRow<S> row[R];
     const uint8_t* ahead[R];
     Lanes acc[R];
-    ANNEX_UNROLL
-    for (int r = 0; r < R; r++) {
+    unroll<R>([&](auto r) ANNEX_INLINE_LAMBDA {
       row[r].open(rows[r]);
       ahead[r] = next[r];
       acc[r] = zeros();
-    }
+    });
     size_t i = 0;
     for (; i + 16 <= dim; i += 16) {
       const Lanes qi = load_f32(q + i);
-      ANNEX_UNROLL
-      for (int r = 0; r < R; r++) {
+      unroll<R>([&](auto r) ANNEX_INLINE_LAMBDA {
         prefetch(ahead[r] + FloatRow<S>::kBytes * i);
         acc[r] = accumulate(acc[r], qi, row[r].load(i));
-      }
+      });
     }
     if (i < dim) {
       const size_t rest = dim - i;
       const Lanes qi = load_f32(q + i, rest);
-      ANNEX_UNROLL
-      for (int r = 0; r < R; r++) {
+      unroll<R>([&](auto r) ANNEX_INLINE_LAMBDA {
         prefetch(ahead[r] + FloatRow<S>::kBytes * i);
         acc[r] = accumulate(acc[r], qi, row[r].load(i, rest));
-      }
+      });
     }
     sum_rows<R>(acc, out);
   }
@@ -114,8 +114,7 @@ struct ByteKernel {
       if constexpr (S == Scalar::i8) query_sum = add_sum_i8(query_sum, q);
     }
     const Bytes qu = S == Scalar::i8 && O != Op::dot ? flip_signs(q) : q;
-    ANNEX_UNROLL
-    for (int r = 0; r < R; r++) {
+    unroll<R>([&](auto r) ANNEX_INLINE_LAMBDA {
       const Bytes xu = S == Scalar::i8 && O != Op::dot ? flip_signs(x[r]) : x[r];
       if constexpr (O == Op::dot && S == Scalar::u8) sum[r] = add_dot_u8(sum[r], q, x[r]);
       if constexpr (O == Op::dot && S == Scalar::i8) sum[r] = add_dot_i8(sum[r], q, x[r]);
@@ -126,7 +125,7 @@ struct ByteKernel {
         sum[r] = add_popcount(sum[r], bit_and(q, x[r]));
         all[r] = add_popcount(all[r], bit_or(q, x[r]));
       }
-    }
+    });
   }
 
   template <int R>
@@ -138,44 +137,40 @@ struct ByteKernel {
     const uint8_t* ahead[R];
     Ints sum[R], all[R];
     Ints query_sum[1] = {no_ints()};
-    ANNEX_UNROLL
-    for (int r = 0; r < R; r++) {
+    unroll<R>([&](auto r) ANNEX_INLINE_LAMBDA {
       row[r] = rows[r];
       ahead[r] = next[r];
       sum[r] = all[r] = no_ints();
-    }
+    });
     size_t i = 0;
     for (; i + kByteLanes <= bytes; i += kByteLanes) {
       Bytes x[R];
-      ANNEX_UNROLL
-      for (int r = 0; r < R; r++) {
+      unroll<R>([&](auto r) ANNEX_INLINE_LAMBDA {
         prefetch(ahead[r] + i);
         x[r] = load_row(row[r] + i);
-      }
+      });
       step<R>(sum, all, query_sum[0], load_row(q + i), x);
     }
     if (i < bytes) {
       Bytes x[R];
-      ANNEX_UNROLL
-      for (int r = 0; r < R; r++) {
+      unroll<R>([&](auto r) ANNEX_INLINE_LAMBDA {
         prefetch(ahead[r] + i);
         x[r] = load_row(row[r] + i, bytes - i);
-      }
+      });
       step<R>(sum, all, query_sum[0], load_row(q + i, bytes - i), x);
     }
     int32_t sums[R], union_sums[R], correction[1] = {0};
     sum_rows<R>(sum, sums);
     if constexpr (O == Op::jaccard) sum_rows<R>(all, union_sums);
     if constexpr (kQuerySum) sum_rows<1>(query_sum, correction);
-    ANNEX_UNROLL
-    for (int r = 0; r < R; r++) {
+    unroll<R>([&](auto r) ANNEX_INLINE_LAMBDA {
       if constexpr (O == Op::jaccard) {
         const float different = static_cast<float>(union_sums[r] - sums[r]);
         out[r] = union_sums[r] ? different / static_cast<float>(union_sums[r]) : 0.0f;
       } else {
         out[r] = static_cast<float>(sums[r] + (S == Scalar::i8 ? -128 : 128) * correction[0]);
       }
-    }
+    });
   }
 };
 
@@ -214,6 +209,17 @@ void scan(const void* query, const void* rows, size_t stride, size_t n, size_t d
   const uint8_t* row[R];
   const uint8_t* next[R];
   size_t i = 0;
+  if constexpr (!kPrefetches) {
+    // Rows far apart: each is a stream of its own to the hardware's prefetchers.
+    const size_t apart = n / R;
+    for (; i < apart; i++) {
+      float sums[R];
+      for (size_t r = 0; r < R; r++) row[r] = base + (i + r * apart) * stride;
+      block<K, K::kRows>(query, row, row, dim, sums);
+      for (size_t r = 0; r < R; r++) out[i + r * apart] = sums[r];
+    }
+    i = R * apart;
+  }
   for (; i + R <= n; i += R) {
     for (size_t r = 0; r < R; r++) {
       row[r] = base + (i + r) * stride;

@@ -73,12 +73,16 @@ ANNEX_INLINE Quad fold_16_to_4(Lanes a) { return quad_add(quad_add(a.q[0], a.q[2
 
 template <int R>
 ANNEX_INLINE void sum_rows(const Lanes (&a)[R], float* out) {
-  static_assert(R == 1 || R == 2 || R == 4);
-  const Quad ab = quad_fold_4_to_2(fold_16_to_4(a[0]), fold_16_to_4(a[R > 1 ? 1 : 0]));
-  const Quad cd = R < 4 ? ab : quad_fold_4_to_2(fold_16_to_4(a[R - 2]), fold_16_to_4(a[R - 1]));
-  uint8_t sums[16];
-  quad_store(sums, quad_fold_2_to_1(ab, cd));
-  memcpy(out, sums, 4 * R);
+  ANNEX_UNROLL
+  for (int r = 0; r < R; r += 4) {
+    const int last = R - 1;
+    const Quad ab = quad_fold_4_to_2(fold_16_to_4(a[r]), fold_16_to_4(a[r + 1 < R ? r + 1 : last]));
+    const Quad cd =
+        r + 2 < R ? quad_fold_4_to_2(fold_16_to_4(a[r + 2]), fold_16_to_4(a[r + 3 < R ? r + 3 : last])) : ab;
+    uint8_t sums[16];
+    quad_store(sums, quad_fold_2_to_1(ab, cd));
+    memcpy(out + r, sums, 4 * (R - r < 4 ? R - r : 4));
+  }
 }
 
 ANNEX_INLINE void store_transposed(const Lanes (&rows)[16], float* to) {

@@ -2,7 +2,7 @@
 
 using Quad = v128_t;
 
-constexpr int kFloatRows = 2;
+constexpr int kFloatRows = 6;
 constexpr int kSq8Rows = 2;
 constexpr TileShape kFloatTiles[] = {{2, 1, 1}, {1, 1, 2}};
 
@@ -19,22 +19,31 @@ ANNEX_INLINE Quad quad_fma(Quad a, Quad b, Quad c) { return wasm_f32x4_add(wasm_
 ANNEX_INLINE Quad quad_load(const uint8_t* p) { return wasm_v128_load(p); }
 ANNEX_INLINE void quad_store(uint8_t* p, Quad a) { wasm_v128_store(p, a); }
 ANNEX_INLINE Quad quad_load_bf16(const uint8_t* p) { return wasm_i32x4_shl(wasm_u32x4_load16x4(p), 16); }
+// Hides where dwords come from: the compiler would fuse a widening with the conversion that follows, and then do both
+// lane by lane.
+ANNEX_INLINE v128_t opaque(v128_t a) {
+  asm("" : "+r"(a));
+  return a;
+}
 ANNEX_INLINE Quad quad_load_f16(const uint8_t* p) {
-  const v128_t h = wasm_u32x4_load16x4(p);
-  const v128_t rest = wasm_v128_and(h, wasm_i32x4_splat(0x7fff));
-  const v128_t sign = wasm_i32x4_shl(wasm_v128_xor(h, rest), 16);
-  // The exponent moves from bias 15 to bias 127; the product also normalises subnormal numbers.
-  const v128_t finite = wasm_f32x4_mul(wasm_i32x4_shl(rest, 13), wasm_f32x4_splat(0x1p112f));
-  const v128_t special = wasm_i32x4_gt(rest, wasm_i32x4_splat(0x7bff));  // infinity or NaN
-  const v128_t exponent = wasm_v128_and(special, wasm_i32x4_splat(0x7f800000));
-  return wasm_v128_or(wasm_v128_or(sign, finite), exponent);
+  const v128_t h = wasm_i32x4_shl(opaque(wasm_i32x4_load16x4(p)), 13);
+  const v128_t sign = wasm_v128_and(h, wasm_i32x4_splat(INT32_MIN));
+  const v128_t rest = wasm_v128_and(h, wasm_i32x4_splat(0x0fffe000));
+  // The exponent moves from bias 15 to bias 127, and that of infinity and NaN to 255. Subnormal numbers get exponent
+  // and leading bit of 2⁻¹⁴, and lose them by a subtraction: nothing here is subnormal as a float, which would be slow.
+  const v128_t small = wasm_i32x4_lt(rest, wasm_i32x4_splat(1 << 23));
+  const v128_t special = wasm_i32x4_gt(rest, wasm_i32x4_splat((31 << 23) - 1));
+  const v128_t up = wasm_v128_or(wasm_v128_and(small, wasm_i32x4_splat(1 << 23)),
+                                 wasm_v128_and(special, wasm_i32x4_splat(112 << 23)));
+  const v128_t moved = wasm_i32x4_add(rest, wasm_i32x4_add(up, wasm_i32x4_splat(112 << 23)));
+  return wasm_v128_or(sign, wasm_f32x4_sub(moved, wasm_v128_and(small, wasm_f32x4_splat(0x1p-14f))));
 }
 ANNEX_INLINE v128_t load_4_bytes(const uint8_t* p) { return wasm_v128_load32_zero(p); }
 ANNEX_INLINE Quad quad_load_u8(const uint8_t* p) {
-  return wasm_f32x4_convert_i32x4(wasm_u32x4_extend_low_u16x8(wasm_u16x8_extend_low_u8x16(load_4_bytes(p))));
+  return wasm_f32x4_convert_i32x4(opaque(wasm_u32x4_extend_low_u16x8(wasm_u16x8_extend_low_u8x16(load_4_bytes(p)))));
 }
 ANNEX_INLINE Quad quad_load_i8(const uint8_t* p) {
-  return wasm_f32x4_convert_i32x4(wasm_i32x4_extend_low_i16x8(wasm_i16x8_extend_low_i8x16(load_4_bytes(p))));
+  return wasm_f32x4_convert_i32x4(opaque(wasm_i32x4_extend_low_i16x8(wasm_i16x8_extend_low_i8x16(load_4_bytes(p)))));
 }
 
 // Four dwords within 16 bits, as halves.

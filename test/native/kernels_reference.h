@@ -20,9 +20,9 @@ using annex::Scalar;
 class Guarded {
  public:
   explicit Guarded(size_t bytes) : bytes_(bytes) {
-#if defined(__wasm__)
-    base_ = static_cast<uint8_t*>(std::malloc(bytes + 1));
-    data_ = base_;
+#if defined(__wasm__)  // no pages to protect
+    mapped_ = bytes + 1;
+    base_ = data_ = static_cast<uint8_t*>(std::malloc(mapped_));
 #else
     const size_t page = static_cast<size_t>(sysconf(_SC_PAGESIZE));
     mapped_ = (bytes + page - 1) / page * page + page;
