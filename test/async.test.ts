@@ -192,6 +192,16 @@ describe('a long add', () => {
     index.close();
   });
 
+  it('is aborted or closed after its last slice, too', async () => {
+    const index = filled();
+    const controller = new AbortController();
+    const one = many.subarray(0, dim);
+    const abort = { signal: controller.signal, onProgress: () => controller.abort() };
+    await expectFailure(() => index.add(one, abort), 'ABORTED');
+    expect(index.size).toBe(5000);
+    await expectFailure(() => index.add(one, { onProgress: () => index.close() }), 'CLOSED');
+  });
+
   it('that waits is aborted at once', async () => {
     const index = filled();
     const controller = new AbortController();

@@ -123,8 +123,10 @@ describe('predicates', () => {
 
   it('let the event loop turn', async () => {
     let turns = 0;
+    let asked = 0;
     const timer = setInterval(() => turns++, 1);
     const slow = (): boolean => {
+      asked++;
       const until = performance.now() + 0.02;
       while (performance.now() < until);
       return true;
@@ -132,6 +134,7 @@ describe('predicates', () => {
     await index.search(query, 3, { filter: slow });
     clearInterval(timer);
     expect(turns).toBeGreaterThan(5);
+    expect(asked).toBe(n);
   });
 
   it('can be aborted', async () => {
