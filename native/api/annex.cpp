@@ -14,6 +14,7 @@
 #if !defined(__wasm__)
 #include <exception>
 #include <mutex>
+#include <random>
 #endif
 
 using annex::fail;
@@ -67,7 +68,13 @@ Status null_argument() { return fail(Status::invalid_argument, "a pointer that m
 #if !defined(__wasm__)
 std::mutex shared_mutex;
 AnnexIndex* shared_handles = nullptr;
-double last_token = 0;
+
+// Not a counter: a token that strays into another process must not name an index there.
+double new_token() {
+  std::random_device source;
+  const uint64_t bits = static_cast<uint64_t>(source()) << 32 | source();
+  return static_cast<double>((bits >> 11) | 1);
+}
 #endif
 
 Status read_threads(const AnnexSearch& search, size_t* threads) {
@@ -150,7 +157,7 @@ AnnexStatus annex_share(AnnexIndex* index, double* token) {
 #else
     const std::lock_guard<std::mutex> guard(shared_mutex);
     if (index->token == 0) {
-      index->token = ++last_token;
+      index->token = new_token();
       index->next_shared = shared_handles;
       shared_handles = index;
     }
