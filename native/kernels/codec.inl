@@ -1,6 +1,23 @@
 // Rows as a whole: encode, decode, pack into panels, tests of float arrays. Included inside the namespace and region
 // of the instruction set, after its vocabulary and rows.inl.
 
+// Sixteen rows × sixteen dwords, side by side. `load` gives the lanes of a row; it is called for rows below `count`.
+template <class Load>
+ANNEX_INLINE void pack_block(size_t count, float* to, const Load& load) {
+  Lanes lanes[kPanelRows];
+  if constexpr (kTransposesInRegisters) {
+    if (count == kPanelRows) {
+      unroll<static_cast<int>(kPanelRows)>([&](auto r) ANNEX_INLINE_LAMBDA { lanes[r] = load(r); });
+      store_transposed(lanes, to);
+      return;
+    }
+  }
+  ANNEX_ROLL
+  for (size_t r = 0; r < count; r++) lanes[r] = load(static_cast<int>(r));
+  for (size_t r = count; r < kPanelRows; r++) lanes[r] = zeros();
+  store_transposed(lanes, to);
+}
+
 template <Scalar S>
 void pack_float(const void* rows, size_t stride, size_t n, size_t dim, void* panels) {
   const uint8_t* base = static_cast<const uint8_t*>(rows);
@@ -10,20 +27,15 @@ void pack_float(const void* rows, size_t stride, size_t n, size_t dim, void* pan
     FloatRow<S> row[kPanelRows];
     for (size_t r = 0; r < count; r++) row[r].open(base + (first + r) * stride);
     size_t d = 0;
-    Lanes lanes[kPanelRows];
-    if (count == kPanelRows) {
-      for (; d + 16 <= dim; d += 16, to += 16 * kPanelRows) {
-        ANNEX_UNROLL
-        for (size_t r = 0; r < kPanelRows; r++) lanes[r] = row[r].load(d);
-        store_transposed(lanes, to);
-      }
+    for (; d + 16 <= dim; d += 16, to += 16 * kPanelRows) {
+      pack_block(count, to, [&](int r) ANNEX_INLINE_LAMBDA { return row[r].load(d); });
     }
-    for (; d < dim; d += 16) {
-      const size_t width = dim - d < 16 ? dim - d : 16;
-      for (size_t r = 0; r < kPanelRows; r++) {
-        lanes[r] = r >= count ? zeros() : width == 16 ? row[r].load(d) : row[r].load(d, width);
-      }
+    if (d < dim) {
+      const size_t width = dim - d;
       float columns[16 * kPanelRows];
+      Lanes lanes[kPanelRows];
+      ANNEX_ROLL
+      for (size_t r = 0; r < kPanelRows; r++) lanes[r] = r < count ? row[r].load(d, width) : zeros();
       store_transposed(lanes, columns);
       memcpy(to, columns, width * kPanelRows * sizeof(float));
       to += width * kPanelRows;
@@ -31,36 +43,38 @@ void pack_float(const void* rows, size_t stride, size_t n, size_t dim, void* pan
   }
 }
 
-// Groups of four bytes are transposed as the floats above are. kFlip makes codes of signed bytes: x + 128.
-template <uint8_t kFlip>
-void pack_bytes(const void* rows, size_t stride, size_t n, size_t dim, void* panels) {
+// Groups of four bytes are transposed as the floats above are. `flip` 128 makes codes of signed bytes: x + 128.
+ANNEX_NOINLINE void pack_whole_bytes(const void* rows, size_t stride, size_t n, size_t dim, void* panels,
+                                     uint8_t flip) {
   const uint8_t* base = static_cast<const uint8_t*>(rows);
   float* to = static_cast<float*>(panels);
   for (size_t first = 0; first < n; first += kPanelRows) {
     const size_t count = n - first < kPanelRows ? n - first : kPanelRows;
     const uint8_t* row = base + first * stride;
     size_t d = 0;
-    Lanes lanes[kPanelRows];
-    if (count == kPanelRows) {
-      for (; d + 64 <= dim; d += 64, to += 16 * kPanelRows) {
-        ANNEX_UNROLL
-        for (size_t r = 0; r < kPanelRows; r++) lanes[r] = load_bytes(row + r * stride + d, kFlip);
-        store_transposed(lanes, to);
-      }
+    for (; d + 64 <= dim; d += 64, to += 16 * kPanelRows) {
+      pack_block(count, to, [&](int r) ANNEX_INLINE_LAMBDA {
+        return load_bytes(row + static_cast<size_t>(r) * stride + d, flip);
+      });
     }
-    for (; d < dim; d += 64) {
-      const size_t width = dim - d < 64 ? dim - d : 64;
-      for (size_t r = 0; r < kPanelRows; r++) {
-        const uint8_t* p = row + r * stride + d;
-        lanes[r] = r >= count ? zeros() : width == 64 ? load_bytes(p, kFlip) : load_bytes(p, width, kFlip);
-      }
+    if (d < dim) {
+      const size_t width = dim - d, groups = (width + 3) / 4;
       float columns[16 * kPanelRows];
+      Lanes lanes[kPanelRows];
+      ANNEX_ROLL
+      for (size_t r = 0; r < kPanelRows; r++) {
+        lanes[r] = r < count ? load_bytes(row + r * stride + d, width, flip) : zeros();
+      }
       store_transposed(lanes, columns);
-      const size_t groups = (width + 3) / 4;
       memcpy(to, columns, groups * kPanelRows * 4);
       to += groups * kPanelRows;
     }
   }
+}
+
+template <uint8_t kFlip>
+void pack_bytes(const void* rows, size_t stride, size_t n, size_t dim, void* panels) {
+  pack_whole_bytes(rows, stride, n, dim, panels, kFlip);
 }
 
 inline void encode_f32(const float* x, size_t dim, void* row) { memcpy(row, x, dim * sizeof(float)); }

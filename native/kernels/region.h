@@ -13,14 +13,17 @@
   ANNEX_PRAGMA(clang attribute push(__attribute__((target(features))), apply_to = function))
 #define ANNEX_REGION_END ANNEX_PRAGMA(clang attribute pop)
 #define ANNEX_UNROLL _Pragma("unroll")
+#define ANNEX_ROLL _Pragma("nounroll")
 #elif defined(__GNUC__)
 #define ANNEX_REGION_BEGIN(features) ANNEX_PRAGMA(GCC push_options) ANNEX_PRAGMA(GCC target features)
 #define ANNEX_REGION_END ANNEX_PRAGMA(GCC pop_options)
 #define ANNEX_UNROLL _Pragma("GCC unroll 32")
+#define ANNEX_ROLL _Pragma("GCC unroll 1")
 #else
 #define ANNEX_REGION_BEGIN(features)
 #define ANNEX_REGION_END
 #define ANNEX_UNROLL
+#define ANNEX_ROLL
 #endif
 
 #if defined(__GNUC__) || defined(__clang__)

@@ -7,6 +7,7 @@ struct Lanes {
 
 constexpr int kFloatRows = 4;
 constexpr int kSq8Rows = 2;
+constexpr bool kTransposesInRegisters = false;
 constexpr TileShape kFloatTiles[] = {{6, 1, 1}, {4, 1, 1}, {2, 1, 3}, {1, 1, 6}};
 
 ANNEX_INLINE Lanes zeros() { return {_mm256_setzero_ps(), _mm256_setzero_ps()}; }
@@ -169,7 +170,7 @@ ANNEX_INLINE void store_transposed_8(const __m256 (&rows)[8], float* to) {
   }
 }
 
-ANNEX_INLINE void store_transposed(const Lanes (&rows)[16], float* to) {
+ANNEX_NOINLINE void store_transposed(const Lanes (&rows)[16], float* to) {
   ANNEX_UNROLL
   for (int half = 0; half < 16; half += 8) {
     __m256 low[8], high[8];

@@ -7,6 +7,7 @@ struct Lanes {
 
 constexpr int kFloatRows = 8;
 constexpr int kSq8Rows = 4;
+constexpr bool kTransposesInRegisters = true;
 constexpr TileShape kFloatTiles[] = {{12, 2, 1}, {8, 3, 1}, {4, 4, 1}, {2, 2, 3}, {1, 1, 8}};
 
 ANNEX_INLINE __mmask16 first_lanes(size_t n) { return static_cast<__mmask16>((1u << n) - 1); }

@@ -85,15 +85,20 @@ ANNEX_INLINE void sum_rows(const Lanes (&a)[R], float* out) {
   }
 }
 
-ANNEX_INLINE void store_transposed(const Lanes (&rows)[16], float* to) {
-  ANNEX_UNROLL
+// By way of memory, and rolled: 64 quads exceed the registers, and unrolled this would be most of a small module.
+constexpr bool kTransposesInRegisters = false;
+ANNEX_NOINLINE void store_transposed(const Lanes (&rows)[16], float* to) {
+  ANNEX_ROLL
   for (int r = 0; r < 16; r += 4) {
-    ANNEX_UNROLL
+    ANNEX_ROLL
     for (int c = 0; c < 4; c++) {
       Quad block[4] = {rows[r].q[c], rows[r + 1].q[c], rows[r + 2].q[c], rows[r + 3].q[c]};
       quad_transpose(block);
-      ANNEX_UNROLL
-      for (int i = 0; i < 4; i++) quad_store(reinterpret_cast<uint8_t*>(to + 16 * (4 * c + i) + r), block[i]);
+      uint8_t* column = reinterpret_cast<uint8_t*>(to + 64 * c + r);
+      quad_store(column, block[0]);
+      quad_store(column + 64, block[1]);
+      quad_store(column + 128, block[2]);
+      quad_store(column + 192, block[3]);
     }
   }
 }

@@ -6,6 +6,7 @@ struct Lanes {  // sixteen floats
 
 constexpr int kFloatRows = 2;  // rows that rows.inl processes side by side
 constexpr int kSq8Rows = 2;
+constexpr bool kTransposesInRegisters = false;               // how codec.inl feeds store_transposed
 constexpr TileShape kFloatTiles[] = {{4, 1, 1}, {1, 1, 1}};  // widest first; the last one takes one query
 
 ANNEX_INLINE uint32_t bits_of(float x) { return read_u32(&x); }
