@@ -6,7 +6,7 @@ import * as wasm from 'annex/wasm';
 import Benchmark from 'benchmark';
 import { type Dataset, openDataset, repeated } from './data/dataset.js';
 import { type CallLine, type CallsReport, printCalls } from './lib/calls_report.js';
-import { DATASET_FLAGS, parse, QUICK } from './lib/cli.js';
+import { DATASET_FLAGS, orExit, parse, QUICK } from './lib/cli.js';
 import { collectGarbage, interleave, ratio, spread } from './lib/measure.js';
 import { Progress } from './lib/progress.js';
 import { machine, writeResult } from './lib/results.js';
@@ -185,10 +185,12 @@ async function eventLoop(backend: string, annex: Annex, dataset: Dataset): Promi
 const parts = (queries: Float32Array, dim: number): number => queries.length / dim;
 
 async function main(): Promise<void> {
-  if (options.backend !== undefined && !(options.backend in BACKENDS)) {
-    throw new Error(`--backend must be native or wasm, got ${options.backend}`);
-  }
-  const dataset = openDataset({ ...options, queries: options.queries ?? 1000 });
+  const dataset = orExit(() => {
+    if (options.backend !== undefined && !Object.hasOwn(BACKENDS, options.backend)) {
+      throw new Error(`--backend must be native or wasm, got ${options.backend}`);
+    }
+    return openDataset({ ...options, queries: options.queries ?? 1000 });
+  });
   const engines: CallsReport['engines'] = [];
   const skipped: CallsReport['skipped'] = [];
   for (const [backend, annex] of Object.entries(BACKENDS)) {

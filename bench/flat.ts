@@ -2,7 +2,7 @@
 import { engineInfo } from 'annex';
 import { type Dataset, openDataset } from './data/dataset.js';
 import { readVecs } from './data/vecs.js';
-import { DATASET_FLAGS, parse, QUICK } from './lib/cli.js';
+import { DATASET_FLAGS, orExit, parse, QUICK } from './lib/cli.js';
 import { compareExact, recall, sameBits } from './lib/exactness.js';
 import { type FlatReport, printFlat, type Run } from './lib/flat_report.js';
 import { interleave, spread } from './lib/measure.js';
@@ -31,7 +31,7 @@ const TWO_THREADS = ['annex-f32', 'annex-f32-plain', 'faiss', 'usearch-npm', 'hn
 
 // A full batch even where there are fewer queries: below some 128,000 values FAISS does not use its matrix product.
 const batch = options.queries ?? 1000;
-const dataset = openDataset({ ...options, queries: batch, batch });
+const dataset = orExit(() => openDataset({ ...options, queries: batch, batch }));
 
 interface Task {
   readonly peer: Peer;
@@ -100,27 +100,48 @@ async function check(data: Dataset, peers: readonly Peer[]): Promise<Pick<FlatRe
   const truth = options.gt === undefined ? { data: exact.ids, dim: k } : readVecs(options.gt, data.distinct);
   if (truth.dim < k) throw new Error(`--gt has ${truth.dim} neighbours a query, expected at least ${k}`);
   const found: Record<string, number> = {};
-  for (const { id } of FORMS) found[id] = recall(await of(id, 1)!.result(data.queries, k), truth.data, k, truth.dim);
+  for (const { id } of FORMS) {
+    const peer = of(id, 1);
+    if (peer !== undefined) found[id] = recall(await peer.result(data.queries, k), truth.data, k, truth.dim);
+  }
   return {
     recall: found,
     checks: { bits, faiss: faiss && compareExact(data, k, exact, await faiss.result(data.queries, k)) },
   };
 }
 
-async function main(): Promise<void> {
-  const groups = [await gather(1), await gather(2)];
-  try {
-    const peers = groups.flatMap((group) => group.peers);
-    const skipped: Skip[] = groups.flatMap((group) => group.skipped);
-    const builds: FlatReport['builds'] = [];
-    const building = new Progress('building', peers.length);
-    for (const peer of peers) {
+/** Builds every index. A peer that cannot hold the rows (half floats beyond their range, say) is skipped by name. */
+async function buildAll(
+  all: readonly Peer[],
+  skipped: Skip[],
+): Promise<{ peers: Peer[]; builds: FlatReport['builds'] }> {
+  const peers: Peer[] = [];
+  const builds: FlatReport['builds'] = [];
+  const progress = new Progress('building', all.length);
+  for (const peer of all) {
+    try {
       const built = await peer.build();
       const held = peer instanceof OurPeer ? peer.index.stats().bytesTotal : undefined;
       if (peer.threads === 1) builds.push({ system: peer.id, label: peer.label, ...built, held });
-      building.step();
+      peers.push(peer);
+    } catch (error) {
+      if (peer.id.startsWith('annex-f32')) throw error;
+      if (peer.threads === 1) skipped.push({ label: peer.label, reason: (error as Error).message });
     }
-    building.end();
+    progress.step();
+  }
+  progress.end();
+  return { peers, builds };
+}
+
+async function main(): Promise<void> {
+  const groups = [await gather(1), await gather(2)];
+  try {
+    const skipped: Skip[] = groups.flatMap((group) => group.skipped);
+    const { peers, builds } = await buildAll(
+      groups.flatMap((group) => group.peers),
+      skipped,
+    );
 
     const tasks = await plan(peers);
     const progress = new Progress('searching', tasks.length * (repetitions + 1));

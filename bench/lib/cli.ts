@@ -47,6 +47,16 @@ export function parse<const F extends Record<string, Flag>>(name: string, about:
   }
 }
 
+/** For what depends on the command line: tells what is wrong without a stack, and ends the process. */
+export function orExit<T>(work: () => T): T {
+  try {
+    return work();
+  } catch (error) {
+    process.stderr.write(`${(error as Error).message}\n`);
+    process.exit(2);
+  }
+}
+
 function help(flags: Record<string, Flag>): string {
   const names = Object.entries(flags).map(([flag, { type }]) => `--${flag}${type === 'boolean' ? '' : ` <${type}>`}`);
   const width = Math.max(...names.map((name) => name.length));
