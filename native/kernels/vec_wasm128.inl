@@ -28,15 +28,13 @@ ANNEX_INLINE v128_t opaque(v128_t a) {
 ANNEX_INLINE Quad quad_load_f16(const uint8_t* p) {
   const v128_t h = wasm_i32x4_shl(opaque(wasm_i32x4_load16x4(p)), 13);
   const v128_t sign = wasm_v128_and(h, wasm_i32x4_splat(INT32_MIN));
-  const v128_t rest = wasm_v128_and(h, wasm_i32x4_splat(0x0fffe000));
-  // The exponent moves from bias 15 to bias 127, and that of infinity and NaN to 255. Subnormal numbers get exponent
-  // and leading bit of 2⁻¹⁴, and lose them by a subtraction: nothing here is subnormal as a float, which would be slow.
-  const v128_t small = wasm_i32x4_lt(rest, wasm_i32x4_splat(1 << 23));
-  const v128_t special = wasm_i32x4_gt(rest, wasm_i32x4_splat((31 << 23) - 1));
-  const v128_t up = wasm_v128_or(wasm_v128_and(small, wasm_i32x4_splat(1 << 23)),
-                                 wasm_v128_and(special, wasm_i32x4_splat(112 << 23)));
-  const v128_t moved = wasm_i32x4_add(rest, wasm_i32x4_add(up, wasm_i32x4_splat(112 << 23)));
-  return wasm_v128_or(sign, wasm_f32x4_sub(moved, wasm_v128_and(small, wasm_f32x4_splat(0x1p-14f))));
+  // With 224 added to the exponent, that of infinity and NaN is 255 as it should be, and all others are 2^112 times too
+  // large; subnormal numbers have gained a leading bit of 2^97. Of the two ways back the smaller one is right. Nothing
+  // on the way is subnormal as a float, which would be slow.
+  const v128_t far = wasm_v128_or(wasm_v128_and(h, wasm_i32x4_splat(0x0fffe000)), wasm_i32x4_splat(224 << 23));
+  const v128_t normal = wasm_f32x4_mul(far, wasm_f32x4_splat(0x1p-112f));
+  const v128_t small = wasm_f32x4_mul(wasm_f32x4_sub(far, wasm_f32x4_splat(0x1p97f)), wasm_f32x4_splat(0x1p-111f));
+  return wasm_v128_or(sign, wasm_f32x4_pmin(normal, small));
 }
 ANNEX_INLINE v128_t load_4_bytes(const uint8_t* p) { return wasm_v128_load32_zero(p); }
 ANNEX_INLINE Quad quad_load_u8(const uint8_t* p) {
