@@ -138,8 +138,8 @@ void bench_rows(const Options& o, const Kernels& k, const peaks::Peaks& peak, Ar
           o, k, "gather " + name + ", memory", static_cast<double>(picked * bytes), "GB/s", static_cast<double>(used),
           [&] { sink = static_cast<double>(peak.read(arena.data, used)); },
           [&] {
-            for (size_t i = 0; i < picked; i += 32) {
-              k.gather[s][op](query.data(), rows.data() + i, std::min<size_t>(32, picked - i), dim, out.data());
+            for (size_t i = 0; i < picked; i += 64) {
+              k.gather[s][op](query.data(), rows.data() + i, std::min<size_t>(64, picked - i), dim, out.data());
             }
           });
     }
@@ -234,12 +234,12 @@ void bench_codecs(const Options& o, const Kernels& k, const peaks::Peaks& peak, 
     const size_t bytes = annex::row_bytes(scalar, dim);
     if (k.pack[s]) {
       const size_t n = (size_t{256} << 10) / bytes / kPanelRows * kPanelRows;
-      std::vector<uint8_t> panels(n / kPanelRows * annex::float_panel_bytes(dim));
+      Arena panels(n / kPanelRows * annex::float_panel_bytes(dim));
       report(
           o, k, std::string("pack ") + kScalarNames[s] + ", cache", static_cast<double>(n * bytes), "GB/s",
           static_cast<double>(n * bytes / 1024 * 1024),
           [&] { sink = static_cast<double>(peak.read(arena.data, n * bytes / 1024 * 1024)); },
-          [&] { k.pack[s](arena.data, bytes, n, dim, panels.data()); });
+          [&] { k.pack[s](arena.data, bytes, n, dim, panels.data); });
     }
     if (k.encode[s] && scalar != Scalar::f32) {
       const size_t n = floats.size() / dim;

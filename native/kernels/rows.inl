@@ -1,6 +1,6 @@
 // One query × rows: scan and gather. Included inside the namespace and region of the instruction set, after its
 // vocabulary. R rows are processed side by side, which hides the latency of the accumulation and shares the loads of
-// the query and the horizontal sums; while they are read, the next R rows are prefetched line by line.
+// the query and the horizontal sums; while they are read, later rows are prefetched line by line.
 
 // Rows of 16-bit floats: where registers are few, widening leaves none for more than two.
 constexpr int kHalfRows = kPrefetches ? kFloatRows : 2;
@@ -58,6 +58,7 @@ struct FloatRow<Scalar::sq8> {
 template <Scalar S, Op O>
 struct FloatKernel {
   static constexpr int kRows = FloatRow<S>::kRows;
+  static constexpr size_t bytes(size_t dim) { return row_bytes(S, dim); }
 
   static ANNEX_INLINE Lanes accumulate(Lanes acc, Lanes q, Lanes x) {
     if constexpr (O == Op::dot) {
@@ -106,6 +107,7 @@ template <Scalar S, Op O>
 struct ByteKernel {
   static constexpr int kRows = O == Op::jaccard ? kByteRows / 2 : kByteRows;
   static constexpr bool kQuerySum = O == Op::dot && kDotNeedsQuerySum;
+  static constexpr size_t bytes(size_t dim) { return row_bytes(S, dim); }
 
   template <int R, class B>  // B is Bytes: a parameter, as not every instruction set has add_sum_…
   static ANNEX_INLINE void step(Ints (&sum)[R], Ints (&all)[R], Ints& query_sum, B q, const B (&x)[R]) {
@@ -180,26 +182,45 @@ ANNEX_NOINLINE void block(const void* query, const uint8_t* const* rows, const u
   K::template block<R>(query, rows, next, dim, out);
 }
 
+// How many rows ahead are prefetched: a multiple of R that is a few kilobytes, or short rows would arrive too late.
+template <class K>
+ANNEX_INLINE size_t rows_ahead(size_t dim) {
+  constexpr size_t kBytes = 4096, kMost = 8;
+  size_t blocks = 1;
+  while (blocks < kMost && blocks * K::kRows * K::bytes(dim) < kBytes) blocks++;
+  return blocks * K::kRows;
+}
+
 template <class K>
 void gather(const void* query, const void* const* rows, size_t n, size_t dim, float* out) {
   const uint8_t* const* row = reinterpret_cast<const uint8_t* const*>(rows);
-  constexpr int R = K::kRows;
-  size_t i = 0;
-  for (; i + 2 * R <= n; i += R) block<K, R>(query, row + i, row + i + R, dim, out + i);
-  if (i + R <= n) {
-    // The next rows are fewer than R: what is missing is prefetched as the last one.
-    const uint8_t* next[R];
-    for (int r = 0; r < R; r++) next[r] = row[i + R + r < n ? i + R + r : n - 1];
-    block<K, R>(query, row + i, next, dim, out + i);
-    i += R;
+  constexpr size_t R = K::kRows;
+  size_t i = 0, ahead = 0;
+  if constexpr (kPrefetches) {
+    ahead = rows_ahead<K>(dim);
+    const size_t bytes = K::bytes(dim);
+    for (size_t r = R; r < ahead && r < n; r++) {
+      for (size_t b = 0; b < bytes; b += 64) prefetch(row[r] + b);
+    }
+  }
+  for (; i + R <= n; i += R) {
+    const uint8_t* last[R];
+    const uint8_t* const* next = row + i;
+    if (i + ahead + R <= n) {
+      next = row + i + ahead;
+    } else if (i + ahead < n) {
+      for (size_t r = 0; r < R; r++) last[r] = row[i + ahead + r < n ? i + ahead + r : n - 1];
+      next = last;
+    }
+    block<K, K::kRows>(query, row + i, next, dim, out + i);
   }
   if constexpr (R > 4) {
     if (i + 4 <= n) {
-      block<K, 4>(query, row + i, row + (i + 8 <= n ? i + 4 : n - 4), dim, out + i);
+      block<K, 4>(query, row + i, row + i, dim, out + i);
       i += 4;
     }
   }
-  for (; i < n; i++) block<K, 1>(query, row + i, row + (i + 1 < n ? i + 1 : i), dim, out + i);
+  for (; i < n; i++) block<K, 1>(query, row + i, row + i, dim, out + i);
 }
 
 template <class K>
