@@ -1,6 +1,6 @@
-// Builds dist/annex.wasm with emscripten: node scripts/build-wasm.mjs [--debug]
+// Builds dist/annex.wasm with emscripten: node scripts/build-wasm.mjs
 import { spawnSync } from 'node:child_process';
-import { copyFileSync, existsSync, mkdirSync, readFileSync, statSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { gzipSync } from 'node:zlib';
 
@@ -41,19 +41,28 @@ function check(bytes) {
   }
 }
 
-const build = process.argv.includes('--debug') ? 'build/wasm-debug' : 'build/wasm';
-const type = process.argv.includes('--debug') ? 'Debug' : 'Release';
-run('emcmake', ['cmake', '-S', '.', '-B', build, `-DCMAKE_BUILD_TYPE=${type}`]);
-run('cmake', ['--build', build, '--target', 'annex_wasm', '-j', '2']);
-
-const made = `${root}${build}/annex.wasm`;
-const bytes = readFileSync(made);
-check(bytes);
-mkdirSync(`${root}dist`, { recursive: true });
-copyFileSync(made, `${root}dist/annex.wasm`);
-const zipped = gzipSync(bytes, { level: 9 }).length;
-console.log(`dist/annex.wasm: ${statSync(made).size} bytes, ${zipped} gzipped`);
-if (type === 'Release' && zipped > LIMIT) {
-  console.error(`build-wasm: ${zipped} bytes gzipped are over the limit of ${LIMIT}`);
-  process.exit(1);
+/** Builds one target of wasm/wasm.cmake; returns the folder, relative to the repository. @param {string} target */
+export function buildWasm(target) {
+  const folder = 'build/wasm';
+  run('emcmake', ['cmake', '-S', '.', '-B', folder, '-DCMAKE_BUILD_TYPE=Release']);
+  run('cmake', ['--build', folder, '--target', target, '-j', '2']);
+  return folder;
 }
+
+function main() {
+  const bytes = readFileSync(`${root}${buildWasm('annex_wasm')}/annex.wasm`);
+  check(bytes);
+  mkdirSync(`${root}dist`, { recursive: true });
+  // Renamed into place: whoever reads meanwhile gets the old file or the new one.
+  const made = `${root}dist/annex.wasm`;
+  writeFileSync(`${made}.new`, bytes);
+  renameSync(`${made}.new`, made);
+  const zipped = gzipSync(bytes, { level: 9 }).length;
+  console.log(`dist/annex.wasm: ${bytes.length} bytes, ${zipped} gzipped`);
+  if (zipped > LIMIT) {
+    console.error(`build-wasm: ${zipped} bytes gzipped are over the limit of ${LIMIT}`);
+    process.exit(1);
+  }
+}
+
+if (process.argv[1] === fileURLToPath(import.meta.url)) main();

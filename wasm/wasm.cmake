@@ -55,3 +55,9 @@ if(WASM_METADCE AND WASM_OPT)
       --graph-file=${CMAKE_CURRENT_BINARY_DIR}/exports.json -o $<TARGET_FILE:annex_wasm> > ${CMAKE_CURRENT_BINARY_DIR}/unused.txt
     COMMAND ${WASM_OPT} ${ANNEX_BINARYEN_FEATURES} -O3 $<TARGET_FILE:annex_wasm> -o $<TARGET_FILE:annex_wasm>)
 endif()
+
+# The parity test of the kernels, as a WASI program: test/wasm/kernels.mjs builds and runs it.
+add_executable(annex_wasm_kernels_test EXCLUDE_FROM_ALL test/native/kernels_test.cpp)
+target_link_libraries(annex_wasm_kernels_test PRIVATE annex_core)
+target_link_options(annex_wasm_kernels_test PRIVATE -O2 ${ANNEX_WASM_FEATURES} -sALLOW_MEMORY_GROWTH=1 -sTOTAL_STACK=4194304)
+set_target_properties(annex_wasm_kernels_test PROPERTIES OUTPUT_NAME kernels_test SUFFIX .wasm)

@@ -1,7 +1,7 @@
 // The native tests (test/native): plain, under sanitizers, cross-compiled for NEON, and fuzzed.
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { CommandError, root, run, TestsFailed } from '../lib/shell.mjs';
+import { CommandError, node, root, run, TestsFailed } from '../lib/shell.mjs';
 
 /** Names of the native tests, from the one place that lists them. */
 function tests() {
@@ -70,6 +70,12 @@ export const nativeSteps = [
       const tool = ['-DCMAKE_CXX_COMPILER=aarch64-linux-gnu-g++', '-DCMAKE_EXE_LINKER_FLAGS=-static'];
       const build = await compile('aarch64', [...cross, ...tool], ['kernels_test']);
       await run('qemu-aarch64', [join(build, 'test/native/kernels_test'), '--quick']);
+    },
+  },
+  {
+    name: 'native tests: WebAssembly kernels',
+    run: async () => {
+      await node(['test/wasm/kernels.mjs']);
     },
   },
   {
