@@ -98,6 +98,10 @@ struct TileQueries {
   }
 };
 
+// One query reads panels as fast as memory gives them. Where a line takes many instructions, as with prepared queries,
+// the processor does not look far enough ahead by itself.
+constexpr size_t kAheadBytes = 2048;
+
 // Adds the products of `steps` lines of P panels.
 template <class M, int Q, int P, int U>
 ANNEX_INLINE void multiply_lines(QueryLines<Q> lines, const uint8_t* panels, size_t panel_bytes, size_t steps,
@@ -106,6 +110,7 @@ ANNEX_INLINE void multiply_lines(QueryLines<Q> lines, const uint8_t* panels, siz
   size_t s = 0;
   for (; s + U <= steps; s += U) {
     unroll<U>([&](auto u) ANNEX_INLINE_LAMBDA {
+      if constexpr (Q == 1 && M::kPrepared && kPrefetches) prefetch(line + kAheadBytes + u * M::kLine);
       decltype(M::load_panel(line)) panel[P];
       unroll<P>([&](auto p) ANNEX_INLINE_LAMBDA {
         panel[p] = M::load_panel(line + static_cast<size_t>(p) * panel_bytes + u * M::kLine);
