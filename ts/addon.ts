@@ -49,6 +49,7 @@ export interface Addon {
   attach(token: number): IndexHandle;
   close(index: IndexHandle): void;
   size(index: IndexHandle): number;
+  nextId(index: IndexHandle): number;
   /** Fills the eight fields of AnnexStats. */
   stats(index: IndexHandle, out: Float64Array): void;
   /** Fills (key, value) pairs; returns how many there are. */

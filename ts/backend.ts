@@ -72,6 +72,8 @@ export interface BackendIndex {
   /** Frees this reference. Idempotent. Running asynchronous work keeps the core's index alive until it ends. */
   close(): void;
   size(): number;
+  /** The id that the next row added without ids gets. It stands still while a writer is open. */
+  nextId(): number;
   stats(): Stats;
   options(): Float64Array;
   openWriter(mode: 0 | 1): BackendWriter;

@@ -55,6 +55,10 @@ class NodeIndex implements BackendIndex {
     return this.#addon.size(this.#handle);
   }
 
+  nextId(): number {
+    return this.#addon.nextId(this.#handle);
+  }
+
   stats(): Stats {
     const fields = new Float64Array(8);
     this.#addon.stats(this.#handle, fields);

@@ -100,6 +100,10 @@ class WasmIndex implements BackendIndex {
     return this.#core.abi.annex_size(this.#open()) >>> 0;
   }
 
+  nextId(): number {
+    return this.#core.abi.annex_next_id(this.#open());
+  }
+
   stats(): Stats {
     const core = this.#core;
     const index = this.#open();

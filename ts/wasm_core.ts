@@ -16,6 +16,7 @@ export interface Abi {
   annex_retain(index: Pointer): void;
   annex_release(index: Pointer): void;
   annex_size(index: Pointer): number;
+  annex_next_id(index: Pointer): number;
   annex_options(index: Pointer, out: Pointer, pairs: number): number;
   annex_stats(index: Pointer, out: Pointer): void;
   annex_writer_open(index: Pointer, mode: number, out: Pointer): number;

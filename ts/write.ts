@@ -54,15 +54,12 @@ class Ids {
     if (given !== null) this.out?.set(given, start);
   }
 
-  /** Fills in the ids that the core gave: consecutive, and its rows lie in the order in which they were added. */
-  *finish(index: BackendIndex, before: number): Generator<void> {
-    if (this.out === null || this.out.length === 0) return;
-    const first = new Float64Array(1);
-    index.ids(before, first);
-    const id = first[0] as number;
+  /** Fills in the ids that the core gave, which count on from `first`. */
+  *count(first: number): Generator<void> {
+    if (this.out === null) return;
     for (let start = 0; start < this.out.length; start += ID_SLICE) {
       const end = Math.min(this.out.length, start + ID_SLICE);
-      for (let i = start; i < end; i++) this.out[i] = id + i;
+      for (let i = start; i < end; i++) this.out[i] = first + i;
       yield;
     }
   }
@@ -77,7 +74,7 @@ export function writeSync(index: BackendIndex, write: Write): Float64Array | nul
   const out = new Ids(write);
   const writer = index.openWriter(write.mode);
   try {
-    const before = index.size();
+    const first = index.nextId();
     const step = Math.max(1, Math.floor(SLICE_BYTES / shape.rowBytes));
     for (let start = 0; start < rows.n; start += step) {
       const n = Math.min(step, rows.n - start);
@@ -86,7 +83,7 @@ export function writeSync(index: BackendIndex, write: Write): Float64Array | nul
       out.note(start, part);
     }
     writer.commit();
-    if (ids === null) for (const _ of out.finish(index, before));
+    if (ids === null) for (const _ of out.count(first));
     return out.out;
   } catch (error) {
     writer.abort();
@@ -115,7 +112,7 @@ export async function write(
   const out = new Ids(what);
   const writer = index.openWriter(what.mode);
   try {
-    const before = index.size();
+    const first = index.nextId();
     const step = Math.max(1, Math.floor(SLICE_BYTES / shape.rowBytes));
     for (let start = 0; start < rows.n; start += step) {
       const n = Math.min(step, rows.n - start);
@@ -128,7 +125,7 @@ export async function write(
       throwIfAborted(signal);
     }
     await writer.commitAsync();
-    if (ids === null) for (const _ of out.finish(index, before)) if (rows.n > ID_SLICE) await backend.turn();
+    if (ids === null) for (const _ of out.count(first)) if (rows.n > ID_SLICE) await backend.turn();
     return out.out;
   } catch (error) {
     writer.abort();

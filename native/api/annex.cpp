@@ -191,6 +191,8 @@ AnnexStatus annex_attach(double token, AnnexIndex** out) {
 
 size_t annex_size(const AnnexIndex* index) { return index->index->size(); }
 
+double annex_next_id(const AnnexIndex* index) { return static_cast<double>(index->index->next_id()); }
+
 size_t annex_options(const AnnexIndex* index, double* out, size_t pairs) {
   return index->index->options(reinterpret_cast<annex::Option*>(out), pairs);
 }

@@ -100,6 +100,9 @@ AnnexStatus annex_attach(double token, AnnexIndex** out); /* adds a reference */
 
 /* ---- facts ---- */
 size_t annex_size(const AnnexIndex* index);
+/* The id that the next row added without ids gets: one past the largest ever given. It stands still while a writer is
+ * open. */
+double annex_next_id(const AnnexIndex* index);
 /* Options as created, as (key, value) pairs: every key of the kind, defaults filled in. Returns how many pairs there
  * are; writes at most `pairs` of them. */
 size_t annex_options(const AnnexIndex* index, double* out, size_t pairs);

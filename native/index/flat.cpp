@@ -83,6 +83,11 @@ Status FlatIndex::create(const Option* options, size_t count, Index** out) {
   return *out == nullptr ? out_of_memory(sizeof(FlatIndex)) : Status::ok;
 }
 
+int64_t FlatIndex::next_id() const {
+  const BriefReadGuard guard(lock_);
+  return ids_.next_id();
+}
+
 size_t FlatIndex::options(Option* out, size_t room) const {
   const RowShape& shape = rows_.shape();
   const auto pair = [](Key key, double value) { return Option{static_cast<double>(key), value}; };

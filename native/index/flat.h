@@ -15,6 +15,7 @@ class FlatIndex final : public Index {
   static Status create(const Option* options, size_t count, Index** out);
 
   size_t size() const override { return size_.load(std::memory_order_acquire); }
+  int64_t next_id() const override;
   size_t options(Option* out, size_t room) const override;
   Stats stats() const override;
   Status open_writer(WriteMode mode, Writer** out) override;

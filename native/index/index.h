@@ -65,6 +65,8 @@ class Index {
   virtual ~Index() = default;
   /// Any time, without waiting.
   virtual size_t size() const = 0;
+  /// The id that the next row added without ids gets.
+  virtual int64_t next_id() const = 0;
   virtual size_t options(Option* out, size_t room) const = 0;
   virtual Stats stats() const = 0;
   virtual Status open_writer(WriteMode mode, Writer** out) = 0;

@@ -53,6 +53,7 @@ constexpr Export kExports[] = {
     {"attach", plain<attach>},
     {"close", plain<close>},
     {"size", plain<size>},
+    {"nextId", plain<next_id>},
     {"stats", plain<stats>},
     {"options", plain<options>},
     {"share", plain<share>},

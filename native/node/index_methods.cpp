@@ -73,6 +73,12 @@ napi_value size(Call& call) {
   return make_number(call.env(), static_cast<double>(annex_size(handle->index->core())));
 }
 
+napi_value next_id(Call& call) {
+  IndexHandle* handle;
+  if (!call.index(0, &handle)) return nullptr;
+  return make_number(call.env(), annex_next_id(handle->index->core()));
+}
+
 napi_value stats(Call& call) {
   IndexHandle* handle;
   Array<double> out;

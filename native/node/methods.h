@@ -14,6 +14,7 @@ napi_value create(Call& call);
 napi_value attach(Call& call);
 napi_value close(Call& call);
 napi_value size(Call& call);
+napi_value next_id(Call& call);
 napi_value stats(Call& call);
 napi_value options(Call& call);
 napi_value share(Call& call);

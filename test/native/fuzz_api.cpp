@@ -209,7 +209,7 @@ void run(const uint8_t* data, size_t size) {
         }
       }
     }
-    CHECK(annex_size(index.handle) == model.rows.size());
+    CHECK(annex_size(index.handle) == model.rows.size() && annex_next_id(index.handle) == model.next_id);
   }
   std::vector<double> ids(model.rows.size() + 1);
   CHECK(annex_ids(index.handle, 0, ids.size(), ids.data()) == model.rows.size());
