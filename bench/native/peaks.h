@@ -156,6 +156,36 @@ inline float byte_dot_vnni(size_t rounds) {
 }
 }  // namespace avx512
 ANNEX_REGION_END
+
+ANNEX_REGION_BEGIN("avx512f,amx-tile,amx-int8")
+namespace amx {
+struct alignas(64) TileConfig {
+  uint8_t palette = 1, start_row = 0, reserved[14] = {};
+  uint16_t row_bytes[16] = {64, 64, 64, 64, 64, 64, 64, 64};
+  uint8_t rows[16] = {16, 16, 16, 16, 16, 16, 16, 16};
+};
+inline float byte_dot(size_t rounds) {
+  static const TileConfig config;
+  alignas(64) int32_t sums[256];
+  _tile_loadconfig(&config);
+  _tile_zero(0);
+  _tile_zero(1);
+  _tile_zero(2);
+  _tile_zero(3);
+  _tile_zero(4);
+  _tile_zero(5);
+  for (size_t i = 0; i < rounds; i++) {
+    _tile_dpbsud(0, 4, 5);
+    _tile_dpbsud(1, 4, 5);
+    _tile_dpbsud(2, 4, 5);
+    _tile_dpbsud(3, 4, 5);
+  }
+  _tile_stored(0, sums, 64);
+  _tile_release();
+  return static_cast<float>(sums[0]);
+}
+}  // namespace amx
+ANNEX_REGION_END
 #endif
 
 /// The peaks of the instruction set of a table.
@@ -163,6 +193,9 @@ inline Peaks of(const char* table) {
 #if defined(__x86_64__) || defined(_M_X64)
   if (std::strcmp(table, "avx2") == 0) return {avx2::read, avx2::fma, 12 * 8, avx2::byte_dot, 12 * 16};
   if (std::strcmp(table, "avx512") == 0) return {avx512::read, avx512::fma, 16 * 16, avx512::byte_dot, 16 * 32};
+  if (std::strcmp(table, "avx512amx") == 0) {
+    return {avx512::read, avx512::fma, 16 * 16, amx::byte_dot, 4 * 16 * 16 * 64};
+  }
   if (std::strncmp(table, "avx512", 6) == 0) {
     return {avx512::read, avx512::fma, 16 * 16, avx512::byte_dot_vnni, 16 * 64};
   }

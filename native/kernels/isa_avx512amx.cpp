@@ -41,6 +41,15 @@ struct alignas(64) TileConfig {
   uint8_t rows[16] = {16, 16, 16, 16, 16, 16, 16, 16};
 };
 
+// Tile loads do not tell every compiler that they read memory: makes it finish what it has still to write there.
+ANNEX_INLINE void finish_writes(const void* p) {
+#if defined(__GNUC__) || defined(__clang__)
+  asm volatile("" : : "r"(p) : "memory");
+#else
+  (void)p;
+#endif
+}
+
 // Sums of 32 queries × 2 panels. `a` holds the queries, `stride` bytes apart and zero up to a multiple of 64 elements.
 ANNEX_INLINE void multiply_group(const int8_t* a, size_t stride, const uint8_t* first, const uint8_t* second,
                                  size_t lines, int32_t (*sums)[kTileQueries * kPanelRows]) {
@@ -65,6 +74,7 @@ ANNEX_INLINE void multiply_group(const int8_t* a, size_t stride, const uint8_t* 
     alignas(64) uint8_t rest[2][kTileBytes] = {};
     memcpy(rest[0], first + kLine * line, kLine * (lines - line));
     memcpy(rest[1], second + kLine * line, kLine * (lines - line));
+    finish_writes(rest);
     _tile_loadd(4, a + 4 * line, stride);
     _tile_loadd(5, lower + 4 * line, stride);
     _tile_loadd(6, rest[0], kLine);
@@ -113,6 +123,7 @@ ANNEX_NOINLINE void multiply_tiles(const int8_t* queries, size_t query_stride, s
     if (count < kGroupQueries || padded != dim) {
       memset(copied, 0, kGroupQueries * padded);
       for (size_t i = 0; i < count; i++) memcpy(copied + i * padded, a + i * query_stride, dim);
+      finish_writes(copied);
       a = copied;
       stride = padded;
     }
