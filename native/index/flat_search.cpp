@@ -108,7 +108,7 @@ Status FlatSearch::prepare() {
   if (!filter_.resolve(request_.filter, ids_)) return out_of_memory(rows_.size() * 5);
   if (filter_.list() != nullptr) {
     way_ = Way::gather;
-  } else if (shape_.sidecar) {
+  } else if (shape_.sidecar && rows_.size() > kFirstTile) {  // the rows of the first tile are rescored all the same
     way_ = Way::sidecar;
   } else if (nq >= kTileQueries && tile_serves(shape_.metric, shape_.scalar)) {
     way_ = Way::tile;

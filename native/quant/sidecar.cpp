@@ -98,24 +98,32 @@ SidecarRow sidecar_encode(Metric metric, const float* x, double norm, size_t dim
 }
 
 SidecarQuery sidecar_encode_query(Metric metric, const float* q, double norm, size_t dim, int8_t* codes) {
-  const double divisor = metric == Metric::cosine ? norm : 1.0;
-  double greatest = 0;
-  for (size_t d = 0; d < dim; ++d) greatest = std::max(greatest, std::abs(q[d] / divisor));
-  const double scale = greatest > 0 ? greatest / 127.0 : 1.0;
-  double error = 0, code_squares = 0;
-  int64_t sum = 0;
-  for (size_t d = 0; d < dim; ++d) {
-    const double value = q[d] / divisor;
-    const int code = static_cast<int>(std::clamp(std::nearbyint(value / scale), -127.0, 127.0));
+  const double inverse = metric == Metric::cosine ? 1 / norm : 1.0;
+  float greatest = 0;
+  for (size_t d = 0; d < dim; ++d) greatest = std::max(greatest, std::abs(q[d]));
+  const double scale = greatest > 0 ? greatest * inverse / 127.0 : 1.0;
+  const double to_code = inverse / scale;
+  double errors[4] = {0, 0, 0, 0};
+  int64_t sum = 0, code_squares = 0;
+  const auto encode = [&](size_t d, size_t lane) {
+    const double position = std::clamp(q[d] * to_code, -127.0, 127.0);
+    const int code = static_cast<int>(position + (position < 0 ? -0.5 : 0.5));
     codes[d] = static_cast<int8_t>(code);
-    const double miss = value - scale * code;
-    error += miss * miss;
-    code_squares += static_cast<double>(code) * code;
+    const double miss = q[d] * inverse - scale * code;
+    errors[lane] += miss * miss;
+    code_squares += code * code;
     sum += code;
+  };
+  size_t d = 0;
+  for (; d + 4 <= dim; d += 4) {
+    for (size_t lane = 0; lane < 4; ++lane) encode(d + lane, lane);
   }
-  for (size_t d = dim; d % 4 != 0; ++d) codes[d] = 0;
+  for (; d < dim; ++d) encode(d, 0);
+  for (; d % 4 != 0; ++d) codes[d] = 0;
+  double error = std::sqrt((errors[0] + errors[1]) + (errors[2] + errors[3]));
   if (metric == Metric::cosine && !(norm > kTiny)) error = kInfinity;  // makes sidecar_terms say pass_all
-  return {norm / divisor, scale, std::sqrt(error), scale * std::sqrt(code_squares), static_cast<float>(sum)};
+  const double length = scale * std::sqrt(static_cast<double>(code_squares));
+  return {norm * inverse, scale, error, length, static_cast<float>(sum)};
 }
 
 QueryTerms sidecar_terms(Metric metric, const SidecarQuery& query, size_t dim, float threshold) {
