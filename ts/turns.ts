@@ -70,7 +70,8 @@ interface Job {
 export class Turns {
   readonly #turn: () => Promise<void>;
   readonly #jobs = new Set<Job>();
-  #held = 0;
+  #held = 0; // ms since the last turn
+  #end = 0; // when the last slice ended
   #running = false;
 
   constructor(turn: () => Promise<void>) {
@@ -99,15 +100,25 @@ export class Turns {
   async #pump(): Promise<void> {
     while (this.#jobs.size > 0) {
       for (const job of this.#jobs) {
+        this.#countGap();
         if (this.#held >= HOLD || (this.#held > 0 && this.#held + job.pace.least() > HOLD)) {
           this.#held = 0;
           await this.#turn();
+          this.#end = performance.now();
           if (!this.#jobs.has(job)) continue; // aborted meanwhile
         }
         this.#slice(job);
       }
     }
     this.#running = false;
+  }
+
+  /** What the caller did since the last slice, preparing the next, holds the thread as well. */
+  #countGap(): void {
+    const now = performance.now();
+    const gap = now - this.#end;
+    if (gap < HOLD) this.#held += gap;
+    this.#end = now;
   }
 
   #slice(job: Job): void {
@@ -120,7 +131,8 @@ export class Turns {
     } catch (reason) {
       failure = { reason };
     }
-    const ms = performance.now() - start;
+    this.#end = performance.now();
+    const ms = this.#end - start;
     this.#held += ms;
     if (units > 0) pace.saw(units, ms);
     if (failure !== undefined || work.left() === 0) this.#finish(job, failure);

@@ -82,6 +82,15 @@ describe('asynchronous work on the calling thread', () => {
     expect(Math.max(...holds)).toBeLessThanOrEqual(5);
   });
 
+  test('counts what the caller does between its calls', async () => {
+    const turns = new Turns(countedTurn);
+    for (let i = 0; i < 40; i++) {
+      now += 1.5; // copies the next rows, say
+      await turns.run(workOf(20, 0.1), pace());
+    }
+    expect(Math.max(...holds)).toBeLessThanOrEqual(6);
+  });
+
   test('goes on where the clock stands still', async () => {
     const slices: number[] = [];
     await new Turns(countedTurn).run(workOf(100_000, 0, slices), pace());
