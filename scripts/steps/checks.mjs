@@ -3,6 +3,7 @@ import { buildTs } from '../build.mjs';
 import { clangFormat } from '../clang-format.mjs';
 import { checkLayering } from '../layering.mjs';
 import { bin, node } from '../lib/shell.mjs';
+import { checkReadmeTable } from '../readme-table.mjs';
 
 /** @type {import('../test.mjs').Step[]} */
 export const checkSteps = [
@@ -20,5 +21,9 @@ export const checkSteps = [
       await buildTs(); // the tests of built files take their types from there
       await node([bin('typescript/bin/tsc'), '--noEmit']);
     },
+  },
+  {
+    name: 'readme: table of measurements',
+    run: async () => ({ note: (await checkReadmeTable()) ? '' : 'no reference run yet' }),
   },
 ];

@@ -61,12 +61,17 @@ async function linkPackage(modules) {
   symlinkSync(root, join(modules, 'annex'), 'junction');
 }
 
+const chromium = () =>
+  process.env.CHROMIUM ??
+  ['chromium', 'chromium-browser', 'google-chrome'].map(which).find((path) => path !== undefined);
+
 async function examples() {
   const programs = readdirSync(join(root, 'examples')).filter((name) => name.endsWith('.mjs'));
   for (const name of programs) await node([join('examples', name)], { timeout: 120 });
+  await node(['examples/browser/serve.mjs', '--check'], { env: { CHROMIUM: chromium() }, timeout: 120 });
   const demo = await node(['examples/demo/main.mjs'], { timeout: 300 });
   if (!/f32, int8 sidecar +1\.000 /.test(demo)) throw new CommandError('the demo found no exact answers', demo);
-  return { passed: programs.length + 1 };
+  return { passed: programs.length + 2 };
 }
 
 const BENCHES = ['flat', 'calls', 'kernels', 'wasm'];
@@ -86,8 +91,7 @@ export const javascriptSteps = [
   {
     name: 'browser: Chromium',
     run: async () => {
-      const browser = ['chromium', 'chromium-browser', 'google-chrome'].map(which).find((path) => path !== undefined);
-      const output = await node(['test/browser/run.mjs'], { env: { CHROMIUM: process.env.CHROMIUM ?? browser } });
+      const output = await node(['test/browser/run.mjs'], { env: { CHROMIUM: chromium() } });
       const cases = Number(/(\d+) cases/.exec(output)?.[1] ?? 0);
       if (cases === 0) throw new CommandError('Chromium ran no case', output);
       return { passed: cases };
