@@ -2,7 +2,7 @@
 //   native  prebuilds/<platform>-<arch>[-musl]/annex.node, by cmake-js and CMakeLists.txt
 //   wasm    dist/annex.wasm, by emscripten and wasm/wasm.cmake
 //   ts      dist/*.js and *.d.ts, by tsc
-import { copyFileSync, mkdirSync, rmSync } from 'node:fs';
+import { copyFileSync, mkdirSync, renameSync, rmSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { files, once } from './lib/fresh.mjs';
@@ -37,7 +37,9 @@ export const buildNative = () =>
       const made = files(out).find((path) => /(^|\/)annex\.node$/.test(path));
       if (made === undefined) throw new Error(`cmake-js made no annex.node in ${out}`);
       mkdirSync(dirname(join(root, prebuild)), { recursive: true });
-      copyFileSync(join(root, made), join(root, prebuild));
+      // Beside it, then in its place: writing into a library that a process has loaded would kill that process.
+      copyFileSync(join(root, made), join(root, `${prebuild}.new`));
+      renameSync(join(root, `${prebuild}.new`), join(root, prebuild));
     },
   );
 
