@@ -36,11 +36,12 @@ Set make_set(size_t seed) {
   Set set;
   set.dim = seed % 5 == 0 ? 1 + random.below(8) : 1 + random.below(300);
   set.n = 1 + random.below(seed % 7 == 0 ? 40 : 900);
-  if (seed % 50 == 21) {  // many tiles and several blocks
-    set.dim = 4;
-    set.n = 150000;
-  }
   set.nq = 1 + random.below(40);
+  if (seed % 50 == 21) {  // many tiles and several blocks
+    set.dim = 64;
+    set.n = 40000;
+    set.nq = 2;
+  }
   set.rows.resize(set.n * set.dim);
   set.queries.resize(set.nq * set.dim);
   const size_t family = seed % 17;
