@@ -34,6 +34,10 @@ Op op_of(Metric metric) {
 
 size_t round_up(size_t n, size_t unit) { return (n + unit - 1) / unit * unit; }
 
+// Norms whose products neither vanish nor overflow as floats. Rows and queries beyond always pass the bounds of
+// quant/sidecar.cpp and quant/tile_terms.cpp, or meet them with room to spare.
+bool ordinary(double norm) { return norm > 1e-15 && norm < 1e15; }
+
 }  // namespace
 
 struct FlatSearch::Work {
@@ -41,6 +45,7 @@ struct FlatSearch::Work {
   struct Scratch {
     Buffer<uint32_t> hits, counts, slots;
     Buffer<float> distances;
+    Buffer<float> decoded;  // one row
     Buffer<uint8_t> panels;
     Buffer<float> terms;  // scale, a, b, c of a tile, and the sums of its rows
     Buffer<uint8_t> ones;
@@ -223,7 +228,7 @@ Status FlatSearch::look(Range queries, Range slots, TopK* heaps) {
   auto& memory = work.memory;
   if (!memory.hits.resize(work.size() * work.tile) || !memory.counts.resize(work.size()) ||
       !memory.query_terms.resize(work.size()) || !memory.distances.resize(work.tile) ||
-      !memory.slots.resize(work.tile)) {
+      !memory.slots.resize(work.tile) || !memory.decoded.resize(shape_.dim)) {
     return Status::out_of_memory;
   }
   Status status = Status::ok;
@@ -316,7 +321,7 @@ Status FlatSearch::look_plain(Work& work, size_t slot, size_t n) {
   for (size_t q = work.queries.begin; q < work.queries.end; ++q) {
     scan(query(q), block.row(shape_, r), shape_.stride(), n, shape_.dim, distances);
     if (op_ == Op::dot) {
-      for (size_t i = 0; i < n; ++i) distances[i] = finish(distances[i], q, block.norms()[r + i]);
+      for (size_t i = 0; i < n; ++i) distances[i] = finish(work, distances[i], q, slot + i);
     }
     TopK& heap = work.heap(q);
     const size_t count = kernels_.select_le(distances, n, heap.threshold(), passing);
@@ -365,18 +370,30 @@ void FlatSearch::score(Work& work, size_t q, const uint32_t* slots, size_t n) {
     gather(query(q), rows, count, shape_.dim, values);
     for (size_t i = 0; i < count; ++i) {
       const uint32_t slot = slots[begin + i];
-      const float distance = op_ == Op::dot ? finish(values[i], q, rows_.norm(slot)) : values[i];
+      const float distance = op_ == Op::dot ? finish(work, values[i], q, slot) : values[i];
       if (!(distance > heap.threshold())) heap.push(distance, ids_.id_of(slot));
     }
   }
 }
 
 // From the canonical product to the distance.
-float FlatSearch::finish(float value, size_t q, float row_norm) const {
+float FlatSearch::finish(Work& work, float value, size_t q, size_t slot) const {
   if (shape_.metric == Metric::ip) return -value;
-  const double cosine = static_cast<double>(value) / (static_cast<double>(row_norm) * norms_[q]);
+  const float row_norm = rows_.norm(slot);
+  const double cosine = ordinary(row_norm) && ordinary(norms_[q]) ? value / (static_cast<double>(row_norm) * norms_[q])
+                                                                  : cosine_in_double(work, q, slot);
   const float distance = static_cast<float>(1 - cosine);
   return distance < 0 ? 0.0f : distance > 2 ? 2.0f : distance;
+}
+
+// Where a float product or norm of a very short or very long vector would have vanished or overflowed.
+double FlatSearch::cosine_in_double(Work& work, size_t q, size_t slot) const {
+  const float* query_values = reinterpret_cast<const float*>(query(q));
+  float* row_values = work.memory.decoded.data();
+  kernels_.decode[static_cast<size_t>(shape_.scalar)](rows_.row(slot), shape_.dim, row_values);
+  double product = 0;
+  for (size_t d = 0; d < shape_.dim; ++d) product += static_cast<double>(query_values[d]) * row_values[d];
+  return product / (norm_of(row_values, shape_.dim) * norms_[q]);
 }
 
 void FlatSearch::write(size_t q, TopK& heap) const {

@@ -45,7 +45,8 @@ class FlatSearch {
   Status look_gathered(Work& work, Range list);
   void rescore_hits(Work& work, size_t slot);
   void score(Work& work, size_t query, const uint32_t* slots, size_t n);
-  float finish(float value, size_t query, float row_norm) const;
+  float finish(Work& work, float value, size_t query, size_t slot) const;
+  double cosine_in_double(Work& work, size_t query, size_t slot) const;
   void write(size_t query, TopK& heap) const;
   size_t tile_rows(size_t queries) const;
   const uint8_t* query(size_t q) const { return static_cast<const uint8_t*>(request_.queries) + q * query_bytes_; }

@@ -163,8 +163,9 @@ void float_set(const Set& set) {
       compare(narrow, expected, set.queries.data(), set.dim * 4, set.nq, k, name + " sidecar");
       if (storage != ANNEX_STORE_F32) continue;
       // The order is right: no row that was left out is nearer than the last one kept, up to float rounding.
-      const bool ranges =
-          set.name != "overflow" && set.name != "denormal" && set.name != "tiny" && set.name != "large norms";
+      const bool extreme =
+          set.name == "overflow" || set.name == "denormal" || set.name == "tiny" || set.name == "large norms";
+      const bool ranges = !extreme || metric == ANNEX_COSINE;  // the others vanish or overflow as floats do
       for (size_t q = 0; ranges && q < set.nq; q += 7) {
         std::vector<double> exact(set.n);
         double largest = 0;
@@ -295,7 +296,8 @@ void file_set(const char* base_path, const char* query_path) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  const size_t sets = argc > 1 ? std::strtoul(argv[1], nullptr, 10) : 200;
+  const char* fewer = std::getenv("ANNEX_EXACTNESS_SETS");
+  const size_t sets = std::strtoul(argc > 1 ? argv[1] : fewer != nullptr ? fewer : "200", nullptr, 10);
   for (size_t seed = 0; seed < sets; ++seed) {
     float_set(make_set(seed));
     byte_set(seed);
