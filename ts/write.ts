@@ -28,7 +28,7 @@ export interface Write {
 }
 
 /** Bytes of rows handed to the core at once: little enough to copy within a few milliseconds. */
-const SLICE_BYTES = 2 * 1024 * 1024;
+const SLICE_BYTES = 1024 * 1024;
 
 export function checkCounts(rows: RowSource, ids: IdSource | null): void {
   if (ids !== null && ids.n !== rows.n) {
