@@ -10,6 +10,7 @@ export default defineConfig({
       { find: /^annex$/, replacement: source('index') },
       { find: /^annex\/native$/, replacement: source('native') },
       { find: /^annex\/wasm$/, replacement: source('wasm') },
+      { find: /^annex\/eval$/, replacement: source('eval') },
     ],
   },
   test: {
