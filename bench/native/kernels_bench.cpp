@@ -199,14 +199,14 @@ void bench_panels(const Options& o, const Kernels& k, const peaks::Peaks& peak, 
         const size_t n = (memory ? arena.size : size_t{256} << 10) / panel * kPanelRows;
         const size_t used = n / kPanelRows * panel / 1024 * 1024;
         const double work = static_cast<double>(nq * n * dim);
-        std::vector<int8_t> queries(nq * dim, 3);
+        Arena queries(nq * dim);
         std::vector<int32_t> sums(memory ? 0 : nq * n);
         std::vector<uint32_t> hits(nq * n), counts(nq);
         const PassTerms pass(n);
         const std::vector<annex::QueryTerms> terms(nq, PassTerms::query());
         const auto run_hits = [&] {
           std::fill(counts.begin(), counts.end(), 0);
-          k.hits_u8(queries.data(), dim, nq, arena.data, n, dim, pass.terms(), terms.data(),
+          k.hits_u8(reinterpret_cast<int8_t*>(queries.data), dim, nq, arena.data, n, dim, pass.terms(), terms.data(),
                     {hits.data(), counts.data(), static_cast<uint32_t>(n)});
         };
         if (memory) {
@@ -217,7 +217,7 @@ void bench_panels(const Options& o, const Kernels& k, const peaks::Peaks& peak, 
           const auto floor = [&] { sink = peak.byte_dot(kRounds); };
           const double floor_work = peak.byte_round * kRounds;
           report(o, k, "sums_u8 " + shape, work, "Gmac", floor_work, floor,
-                 [&] { k.sums_u8(queries.data(), dim, nq, arena.data, n, dim, sums.data()); });
+                 [&] { k.sums_u8(reinterpret_cast<int8_t*>(queries.data), dim, nq, arena.data, n, dim, sums.data()); });
           report(o, k, "hits_u8 " + shape, work, "Gmac", floor_work, floor, run_hits);
         }
       }

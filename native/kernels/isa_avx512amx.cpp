@@ -120,7 +120,9 @@ ANNEX_NOINLINE void multiply_tiles(const int8_t* queries, size_t query_stride, s
     const size_t count = nq - q < kGroupQueries ? nq - q : kGroupQueries;
     const int8_t* a = queries + q * query_stride;
     size_t stride = query_stride;
-    if (count < kGroupQueries || padded != dim) {
+    // Rows that straddle cache lines would load at half speed.
+    const bool straddles = (reinterpret_cast<uintptr_t>(a) | query_stride) % kLine != 0;
+    if (count < kGroupQueries || padded != dim || straddles) {
       memset(copied, 0, kGroupQueries * padded);
       for (size_t i = 0; i < count; i++) memcpy(copied + i * padded, a + i * query_stride, dim);
       finish_writes(copied);

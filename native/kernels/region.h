@@ -35,3 +35,15 @@
 #define ANNEX_INLINE_LAMBDA
 #define ANNEX_NOINLINE __declspec(noinline)
 #endif
+
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define ANNEX_SANITIZED
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer) || __has_feature(undefined_behavior_sanitizer)
+#define ANNEX_SANITIZED
+#endif
+#endif
+#if defined(ANNEX_SANITIZED)
+#undef ANNEX_UNROLL
+#define ANNEX_UNROLL ANNEX_ROLL
+#endif
