@@ -16,6 +16,9 @@ ANNEX_INLINE Ints add_dot_i8(Ints acc, Bytes q, Bytes x) {
   const __m512i xe = _mm512_srai_epi16(_mm512_slli_epi16(x.v, 8), 8), xo = _mm512_srai_epi16(x.v, 8);
   return add_products(add_products(acc, qe, xe), qo, xo);
 }
+ANNEX_INLINE Ints add_dot_nibbles(Ints acc, Bytes q, Bytes x) {
+  return add_products(acc, _mm512_maddubs_epi16(x.v, q.v), _mm512_set1_epi16(1));
+}
 ANNEX_INLINE Ints add_l2_u8(Ints acc, Bytes q, Bytes x) {
   const __m512i zero = _mm512_setzero_si512(), d = distance_u8(q, x);
   const __m512i low = _mm512_unpacklo_epi8(d, zero), high = _mm512_unpackhi_epi8(d, zero);

@@ -10,6 +10,7 @@ ANNEX_INLINE Ints add_dot_u8(Ints acc, Bytes q, Bytes x) {
 ANNEX_INLINE Ints add_dot_i8(Ints acc, Bytes q, Bytes x) {
   return {_mm512_dpbusd_epi32(acc.v, flip_signs(x).v, q.v)};  // Σ q (x + 128)
 }
+ANNEX_INLINE Ints add_dot_nibbles(Ints acc, Bytes q, Bytes x) { return {_mm512_dpbusd_epi32(acc.v, x.v, q.v)}; }
 ANNEX_INLINE Ints add_sum_u8(Ints acc, Bytes q) { return {_mm512_dpbusd_epi32(acc.v, q.v, _mm512_set1_epi8(1))}; }
 ANNEX_INLINE Ints add_sum_i8(Ints acc, Bytes q) { return {_mm512_dpbusd_epi32(acc.v, _mm512_set1_epi8(1), q.v)}; }
 ANNEX_INLINE Ints add_l2_u8(Ints acc, Bytes q, Bytes x) {

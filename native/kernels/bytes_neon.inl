@@ -11,6 +11,7 @@ ANNEX_INLINE Ints add_dot_i8(Ints acc, Bytes q, Bytes x) {
   const int8x16_t a = vreinterpretq_s8_u8(q.v), b = vreinterpretq_s8_u8(x.v);
   return add_words(add_words(acc, vmull_s8(vget_low_s8(a), vget_low_s8(b))), vmull_high_s8(a, b));
 }
+ANNEX_INLINE Ints add_dot_nibbles(Ints acc, Bytes q, Bytes x) { return add_dot_i8(acc, q, x); }
 ANNEX_INLINE Ints add_l2_u8(Ints acc, Bytes q, Bytes x) {
   const Bytes d = {vabdq_u8(q.v, x.v)};
   return add_dot_u8(acc, d, d);

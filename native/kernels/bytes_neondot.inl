@@ -5,6 +5,7 @@ ANNEX_INLINE Ints add_dot_i8(Ints acc, Bytes q, Bytes x) {
   return {vreinterpretq_u32_s32(
       vdotq_s32(vreinterpretq_s32_u32(acc.v), vreinterpretq_s8_u8(q.v), vreinterpretq_s8_u8(x.v)))};
 }
+ANNEX_INLINE Ints add_dot_nibbles(Ints acc, Bytes q, Bytes x) { return add_dot_i8(acc, q, x); }
 ANNEX_INLINE Ints add_l2_u8(Ints acc, Bytes q, Bytes x) {
   const uint8x16_t d = vabdq_u8(q.v, x.v);
   return {vdotq_u32(acc.v, d, d)};

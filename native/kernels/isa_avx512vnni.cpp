@@ -21,7 +21,13 @@ namespace avx512vnni {
 #include "kernels/bytes512.inl"
 #include "kernels/bytes_avx512vnni.inl"
 #include "kernels/rows.inl"
+#include "kernels/nibbles.inl"
 #include "kernels/panels.inl"
+#include "kernels/codes_avx512vnni.inl"
+#include "kernels/codes.inl"
+#include "kernels/codes_avx512vnni_bytes.inl"
+#include "kernels/codes_tables.inl"
+#include "kernels/table_codes.inl"
 #include "kernels/table_bytes.inl"
 // clang-format on
 
@@ -29,6 +35,7 @@ Kernels make_table() {
   Kernels table = avx512_table();
   table.name = "avx512vnni";
   set_bytes(table);
+  table.codes = make_code_kernels();
   return table;
 }
 }  // namespace avx512vnni

@@ -1,8 +1,10 @@
-// NEON with the dot product instructions (ARMv8.2 and later). Floats are those of neon.
+// NEON with the dot product instructions (ARMv8.2 and later, which has the CRC instructions too). Floats are those
+// of neon.
 #include "kernels/isa.h"
 #include "kernels/region.h"
 
 #if defined(__aarch64__) || defined(_M_ARM64)
+#include <arm_acle.h>
 #include <arm_neon.h>
 
 // Older clang declares the intrinsics only where the whole file is compiled for the instructions.
@@ -14,9 +16,9 @@
 
 #if ANNEX_DOTPROD
 #if defined(__clang__)
-ANNEX_REGION_BEGIN("dotprod")
+ANNEX_REGION_BEGIN("dotprod,crc")
 #else
-ANNEX_REGION_BEGIN("arch=armv8.2-a+dotprod")
+ANNEX_REGION_BEGIN("arch=armv8.2-a+dotprod+crc")
 #endif
 namespace annex {
 namespace {
@@ -29,7 +31,10 @@ namespace neondot {
 #include "kernels/bytes_neondot.inl"
 #include "kernels/sums_neon.inl"
 #include "kernels/rows.inl"
+#include "kernels/nibbles.inl"
 #include "kernels/panels.inl"
+#include "kernels/crc_neon.inl"
+#include "kernels/crc_words.inl"
 #include "kernels/table_bytes.inl"
 // clang-format on
 
@@ -37,6 +42,7 @@ Kernels make_table() {
   Kernels table = neon_table();
   table.name = "neondot";
   set_bytes(table);
+  table.crc32c = crc32c;
   return table;
 }
 }  // namespace neondot

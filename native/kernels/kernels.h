@@ -16,6 +16,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "kernels/codes.h"
+#include "kernels/nearest.h"
+
 namespace annex {
 
 /// How a stored row is coded. Row bytes: row_bytes() below.
@@ -122,6 +125,21 @@ using EncodeFn = void (*)(const float* x, size_t dim, void* row);
 /// Widens one row to float: exact for f32, f16, bf16, i8, u8; fma(step, code, lo) for sq8. Null for bits.
 using DecodeFn = void (*)(const void* row, size_t dim, float* x);
 
+/// Rows of 4-bit codes (0…15): lines of 64 bytes; byte j of line l holds code 128 l + j in its lower half and code
+/// 128 l + 64 + j in its upper half. Codes beyond the dimension are 0.
+inline constexpr size_t kNibbleLine = 64;
+
+/// A query against them: 128 × lines int8 values (-127…127), and what makes of the sums a value.
+struct NibbleRowsQuery {
+  const int8_t* codes;
+  float base, dot, square;
+};
+
+/// out[i] = base + dot × Σ q·x + square × Σ x·x for row i, in this order; the sums are exact in int32. Nothing is
+/// prefetched: the caller knows the rows before.
+using NibbleGatherFn = void (*)(const NibbleRowsQuery& query, const void* const* rows, size_t n, size_t lines,
+                                float* out);
+
 struct Kernels {
   const char* name;                 // "scalar", "avx2", "avx512", "avx512vnni", "neon", "wasm128" …
   ScanFn scan[kScalars][kOps];      // null where the pair has no meaning
@@ -131,12 +149,17 @@ struct Kernels {
   ByteHitsFn hits_u8;
   FloatSumsFn sums_f32;
   ByteSumsFn sums_u8;
+  NibbleGatherFn gather_nibbles;
   EncodeFn encode[kScalars];
   DecodeFn decode[kScalars];
   /// Index of the first NaN or ±Infinity in x[0…n), or n.
   size_t (*first_nonfinite)(const float* x, size_t n);
   /// Writes the indices i with !(x[i] > limit), ascending, to out (room for n); returns how many.
   size_t (*select_le)(const float* x, size_t n, float limit, uint32_t* out);
+  NearestKernels nearest;
+  /// CRC-32C (Castagnoli) of what `crc` is the CRC of (0 for nothing) followed by n bytes at `data`.
+  uint32_t (*crc32c)(uint32_t crc, const void* data, size_t n);
+  CodeKernels codes;
 };
 
 }  // namespace annex

@@ -35,5 +35,8 @@ constexpr Kernels make_table(const char* name) {
   k.decode[at(Scalar::u8)] = decode<ByteRow<Scalar::u8>>;
   k.first_nonfinite = first_nonfinite;
   k.select_le = select_le;
+  k.nearest = nearest_table();
+  k.crc32c = crc32c;
+  k.codes = make_code_kernels();
   return k;
 }

@@ -21,6 +21,7 @@ constexpr void set_bytes(Kernels& k) {
   set_byte_rows<Scalar::u8>(k);
   set_rows<ByteKernel<Scalar::bits, Op::hamming>>(k, Scalar::bits, Op::hamming);
   set_rows<ByteKernel<Scalar::bits, Op::jaccard>>(k, Scalar::bits, Op::jaccard);
+  k.gather_nibbles = gather_nibbles;
   k.hits_u8 = hits_u8;
   k.sums_u8 = sums_u8;
 }

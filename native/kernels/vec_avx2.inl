@@ -8,6 +8,7 @@ struct Lanes {
 constexpr int kFloatRows = 4;
 constexpr int kSq8Rows = 2;
 constexpr bool kTransposesInRegisters = false;
+constexpr int kPointPanels = 1;
 constexpr TileShape kFloatTiles[] = {{6, 1, 1}, {4, 1, 1}, {2, 1, 3}, {1, 1, 6}};
 
 ANNEX_INLINE Lanes zeros() { return {_mm256_setzero_ps(), _mm256_setzero_ps()}; }
@@ -26,6 +27,11 @@ ANNEX_INLINE Lanes abs(Lanes a) {
 ANNEX_INLINE Lanes min(Lanes a, Lanes b) { return {_mm256_min_ps(a.low, b.low), _mm256_min_ps(a.high, b.high)}; }
 ANNEX_INLINE Lanes max(Lanes a, Lanes b) { return {_mm256_max_ps(a.low, b.low), _mm256_max_ps(a.high, b.high)}; }
 
+ANNEX_INLINE Lanes choose_greater(Lanes a, Lanes b, Lanes x, Lanes y) {
+  return {_mm256_blendv_ps(y.low, x.low, _mm256_cmp_ps(a.low, b.low, _CMP_GT_OQ)),
+          _mm256_blendv_ps(y.high, x.high, _mm256_cmp_ps(a.high, b.high, _CMP_GT_OQ))};
+}
+
 // All ones in the lanes first … first + 7 that are below n.
 ANNEX_INLINE __m256i lanes_below(size_t n, int first) {
   const __m256i lane = _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7);
@@ -43,6 +49,10 @@ ANNEX_INLINE Lanes load_f32(const void* p) {
 ANNEX_INLINE Lanes load_f32(const void* p, size_t n) {
   const float* f = static_cast<const float*>(p);
   return {_mm256_maskload_ps(f, lanes_below(n, 0)), _mm256_maskload_ps(f + 8, lanes_below(n, 8))};
+}
+ANNEX_INLINE Lanes load_i32_as_f32(const int32_t* p) {
+  const __m256i* from = reinterpret_cast<const __m256i*>(p);
+  return {_mm256_cvtepi32_ps(_mm256_loadu_si256(from)), _mm256_cvtepi32_ps(_mm256_loadu_si256(from + 1))};
 }
 ANNEX_INLINE void store_f32(void* p, Lanes a) {
   float* f = static_cast<float*>(p);

@@ -8,6 +8,7 @@ struct Lanes {
 constexpr int kFloatRows = 8;
 constexpr int kSq8Rows = 4;
 constexpr bool kTransposesInRegisters = true;
+constexpr int kPointPanels = 4;
 constexpr TileShape kFloatTiles[] = {{12, 2, 1}, {8, 3, 1}, {4, 4, 1}, {2, 2, 3}, {1, 1, 8}};
 
 ANNEX_INLINE __mmask16 first_lanes(size_t n) { return static_cast<__mmask16>((1u << n) - 1); }
@@ -21,10 +22,14 @@ ANNEX_INLINE Lanes fma(Lanes a, Lanes b, Lanes c) { return {_mm512_fmadd_ps(a.v,
 ANNEX_INLINE Lanes abs(Lanes a) { return {_mm512_abs_ps(a.v)}; }
 ANNEX_INLINE Lanes min(Lanes a, Lanes b) { return {_mm512_min_ps(a.v, b.v)}; }
 ANNEX_INLINE Lanes max(Lanes a, Lanes b) { return {_mm512_max_ps(a.v, b.v)}; }
+ANNEX_INLINE Lanes choose_greater(Lanes a, Lanes b, Lanes x, Lanes y) {
+  return {_mm512_mask_blend_ps(_mm512_cmp_ps_mask(a.v, b.v, _CMP_GT_OQ), y.v, x.v)};
+}
 ANNEX_INLINE Lanes keep(Lanes a, size_t n) { return {_mm512_maskz_mov_ps(first_lanes(n), a.v)}; }
 
 ANNEX_INLINE Lanes load_f32(const void* p) { return {_mm512_loadu_ps(p)}; }
 ANNEX_INLINE Lanes load_f32(const void* p, size_t n) { return {_mm512_maskz_loadu_ps(first_lanes(n), p)}; }
+ANNEX_INLINE Lanes load_i32_as_f32(const int32_t* p) { return {_mm512_cvtepi32_ps(_mm512_loadu_si512(p))}; }
 ANNEX_INLINE void store_f32(void* p, Lanes a) { _mm512_storeu_ps(p, a.v); }
 ANNEX_INLINE void store_f32(void* p, Lanes a, size_t n) { _mm512_mask_storeu_ps(p, first_lanes(n), a.v); }
 

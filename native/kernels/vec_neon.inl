@@ -4,6 +4,7 @@ using Quad = float32x4_t;
 
 constexpr int kFloatRows = 4;
 constexpr int kSq8Rows = 2;
+constexpr int kPointPanels = 2;
 constexpr TileShape kFloatTiles[] = {{4, 1, 1}, {2, 1, 2}, {1, 1, 4}};
 
 ANNEX_INLINE Quad quad_fill(float x) { return vdupq_n_f32(x); }
@@ -16,6 +17,9 @@ ANNEX_INLINE Quad quad_max(Quad a, Quad b) { return vmaxq_f32(a, b); }
 ANNEX_INLINE Quad quad_abs(Quad a) { return vabsq_f32(a); }
 ANNEX_INLINE Quad quad_fma(Quad a, Quad b, Quad c) { return vfmaq_f32(c, a, b); }
 
+ANNEX_INLINE Quad quad_choose_greater(Quad a, Quad b, Quad x, Quad y) { return vbslq_f32(vcgtq_f32(a, b), x, y); }
+
+ANNEX_INLINE Quad quad_load_i32(const uint8_t* p) { return vcvtq_f32_s32(vreinterpretq_s32_u8(vld1q_u8(p))); }
 ANNEX_INLINE Quad quad_load(const uint8_t* p) { return vreinterpretq_f32_u8(vld1q_u8(p)); }
 ANNEX_INLINE void quad_store(uint8_t* p, Quad a) { vst1q_u8(p, vreinterpretq_u8_f32(a)); }
 ANNEX_INLINE Quad quad_load_f16(const uint8_t* p) { return vcvt_f32_f16(vreinterpret_f16_u8(vld1_u8(p))); }

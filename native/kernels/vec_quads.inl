@@ -41,6 +41,11 @@ ANNEX_INLINE Lanes fma(Lanes a, Lanes b, Lanes c) {
            quad_fma(a.q[3], b.q[3], c.q[3])}};
 }
 
+ANNEX_INLINE Lanes choose_greater(Lanes a, Lanes b, Lanes x, Lanes y) {
+  return {{quad_choose_greater(a.q[0], b.q[0], x.q[0], y.q[0]), quad_choose_greater(a.q[1], b.q[1], x.q[1], y.q[1]),
+           quad_choose_greater(a.q[2], b.q[2], x.q[2], y.q[2]), quad_choose_greater(a.q[3], b.q[3], x.q[3], y.q[3])}};
+}
+
 ANNEX_INLINE Lanes load_f32(const void* p) { return each<quad_load, 16>(p); }
 ANNEX_INLINE Lanes load_f32(const void* p, size_t n) { return load_f32(PaddedBytes<64>(p, 4 * n).bytes); }
 ANNEX_INLINE Lanes load_f16(const void* p) { return each<quad_load_f16, 8>(p); }
@@ -52,6 +57,7 @@ ANNEX_INLINE Lanes load_u8_as_f32(const void* p, size_t n) { return load_u8_as_f
 ANNEX_INLINE Lanes load_i8_as_f32(const void* p) { return each<quad_load_i8, 4>(p); }
 ANNEX_INLINE Lanes load_i8_as_f32(const void* p, size_t n) { return load_i8_as_f32(PaddedBytes<16>(p, n).bytes); }
 
+ANNEX_INLINE Lanes load_i32_as_f32(const int32_t* p) { return each<quad_load_i32, 16>(p); }
 ANNEX_INLINE void store_f32(void* p, Lanes a) { each<quad_store, 16>(p, a); }
 ANNEX_INLINE void store_f32(void* p, Lanes a, size_t n) {
   uint8_t all[64];

@@ -6,7 +6,8 @@ struct Lanes {  // sixteen floats
 
 constexpr int kFloatRows = 2;  // rows that rows.inl processes side by side
 constexpr int kSq8Rows = 2;
-constexpr bool kTransposesInRegisters = false;               // how codec.inl feeds store_transposed
+constexpr bool kTransposesInRegisters = false;  // how codec.inl feeds store_transposed
+constexpr int kPointPanels = 1;                 // panels of points that nearest.inl compares with a codeword at once
 constexpr TileShape kFloatTiles[] = {{4, 1, 1}, {1, 1, 1}};  // widest first; the last one takes one query
 
 ANNEX_INLINE uint32_t bits_of(float x) { return read_u32(&x); }
@@ -50,6 +51,10 @@ ANNEX_INLINE Lanes min(Lanes a, Lanes b) {
 }
 ANNEX_INLINE Lanes max(Lanes a, Lanes b) {
   ANNEX_EACH a.v[j] = a.v[j] > b.v[j] ? a.v[j] : b.v[j];
+  return a;
+}
+ANNEX_INLINE Lanes choose_greater(Lanes a, Lanes b, Lanes x, Lanes y) {  // a > b ? x : y
+  ANNEX_EACH a.v[j] = a.v[j] > b.v[j] ? x.v[j] : y.v[j];
   return a;
 }
 // The first n lanes, zero in the others.
@@ -117,6 +122,12 @@ ANNEX_INLINE Lanes load_u8_as_f32(const void* p, size_t n = 16) {
 ANNEX_INLINE Lanes load_i8_as_f32(const void* p, size_t n = 16) {
   Lanes r = zeros();
   for (size_t j = 0; j < n; j++) r.v[j] = static_cast<const int8_t*>(p)[j];
+  return r;
+}
+
+ANNEX_INLINE Lanes load_i32_as_f32(const int32_t* p) {
+  Lanes r;
+  ANNEX_EACH r.v[j] = static_cast<float>(p[j]);
   return r;
 }
 
@@ -233,6 +244,16 @@ ANNEX_INLINE Ints add_dot_i8(Ints acc, Bytes q, Bytes x) {
   ANNEX_EACH acc.v += static_cast<int8_t>(q.v[j]) * static_cast<int8_t>(x.v[j]);
   return acc;
 }
+ANNEX_INLINE Bytes low_nibbles(Bytes a) {
+  ANNEX_EACH a.v[j] &= 15;
+  return a;
+}
+ANNEX_INLINE Bytes high_nibbles(Bytes a) {
+  ANNEX_EACH a.v[j] = static_cast<uint8_t>(a.v[j] >> 4);
+  return a;
+}
+// q is signed, x within 0 … 15.
+ANNEX_INLINE Ints add_dot_nibbles(Ints acc, Bytes q, Bytes x) { return add_dot_i8(acc, q, x); }
 ANNEX_INLINE Ints add_l2_u8(Ints acc, Bytes q, Bytes x) {
   ANNEX_EACH acc.v += (q.v[j] - x.v[j]) * (q.v[j] - x.v[j]);
   return acc;

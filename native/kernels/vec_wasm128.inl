@@ -4,6 +4,7 @@ using Quad = v128_t;
 
 constexpr int kFloatRows = 6;
 constexpr int kSq8Rows = 2;
+constexpr int kPointPanels = 1;
 constexpr TileShape kFloatTiles[] = {{2, 1, 1}, {1, 1, 2}};
 
 ANNEX_INLINE Quad quad_fill(float x) { return wasm_f32x4_splat(x); }
@@ -16,6 +17,11 @@ ANNEX_INLINE Quad quad_max(Quad a, Quad b) { return wasm_f32x4_pmax(a, b); }
 ANNEX_INLINE Quad quad_abs(Quad a) { return wasm_f32x4_abs(a); }
 ANNEX_INLINE Quad quad_fma(Quad a, Quad b, Quad c) { return wasm_f32x4_add(wasm_f32x4_mul(a, b), c); }
 
+ANNEX_INLINE Quad quad_choose_greater(Quad a, Quad b, Quad x, Quad y) {
+  return wasm_v128_bitselect(x, y, wasm_f32x4_gt(a, b));
+}
+
+ANNEX_INLINE Quad quad_load_i32(const uint8_t* p) { return wasm_f32x4_convert_i32x4(wasm_v128_load(p)); }
 ANNEX_INLINE Quad quad_load(const uint8_t* p) { return wasm_v128_load(p); }
 ANNEX_INLINE void quad_store(uint8_t* p, Quad a) { wasm_v128_store(p, a); }
 ANNEX_INLINE Quad quad_load_bf16(const uint8_t* p) { return wasm_i32x4_shl(wasm_u32x4_load16x4(p), 16); }
