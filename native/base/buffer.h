@@ -1,6 +1,7 @@
 // A growable array of plain data that reports a failed allocation instead of throwing (WebAssembly is built without
 // exceptions), aligned to cache lines; large ones to 2 MiB with huge pages asked for, since scans are bound by the TLB
-// as much as by the bus.
+// as much as by the bus. A buffer can also stand on memory of somebody else (a file in memory): it is used and
+// changed in place, and left alone as soon as the buffer must grow.
 #pragma once
 #include <cstddef>
 #include <cstdint>
@@ -55,7 +56,7 @@ class Buffer {
   }
   Buffer(const Buffer&) = delete;
   Buffer& operator=(const Buffer&) = delete;
-  ~Buffer() { aligned_release(data_); }
+  ~Buffer() { release(); }
 
   /// Room for `count` items; keeps what is there. False when the memory cannot be had: nothing has changed then.
   [[nodiscard]] bool reserve(size_t count) {
@@ -64,9 +65,10 @@ class Buffer {
     T* grown = static_cast<T*>(aligned_allocate(count * sizeof(T)));
     if (grown == nullptr) return false;
     if (size_ != 0) std::memcpy(grown, data_, size_ * sizeof(T));
-    aligned_release(data_);
+    release();
     data_ = grown;
     capacity_ = count;
+    borrowed_ = false;
     return true;
   }
 
@@ -93,6 +95,14 @@ class Buffer {
     return true;
   }
 
+  /// Stands on `count` items that outlive the buffer, instead of what it held.
+  void borrow(T* items, size_t count) {
+    release();
+    data_ = items;
+    size_ = capacity_ = count;
+    borrowed_ = true;
+  }
+
   void pop() { --size_; }
   void clear() { size_ = 0; }
 
@@ -108,12 +118,18 @@ class Buffer {
     std::swap(data_, other.data_);
     std::swap(size_, other.size_);
     std::swap(capacity_, other.capacity_);
+    std::swap(borrowed_, other.borrowed_);
   }
 
  private:
+  void release() {
+    if (!borrowed_) aligned_release(data_);
+  }
+
   T* data_ = nullptr;
   size_t size_ = 0;
   size_t capacity_ = 0;
+  bool borrowed_ = false;
 };
 
 }  // namespace annex

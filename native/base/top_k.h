@@ -42,6 +42,8 @@ class TopK {
   }
 
   size_t size() const { return size_; }
+  /// How many more there may be before the worst has to go.
+  size_t room() const { return k_ - size_; }
   const Neighbor& operator[](size_t i) const { return items_[i]; }
 
   /// Best first. The heap is spent afterwards.

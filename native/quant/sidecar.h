@@ -37,6 +37,9 @@ SidecarQuery sidecar_encode_query(Metric metric, const float* q, double norm, si
 /// The pass test of a query at a threshold: every row whose canonical distance is ≤ threshold passes.
 QueryTerms sidecar_terms(Metric metric, const SidecarQuery& query, size_t dim, float threshold);
 
+/// Terms whose sum orders rows by their likely distance, the nearest one greatest, without any bound.
+QueryTerms sidecar_order(Metric metric, const SidecarQuery& query);
+
 /// The test that every row passes.
 QueryTerms pass_all();
 /// The nearest float not above x; anything too large for a safe test becomes pass_all's bound (-Infinity).

@@ -1,0 +1,112 @@
+// Items of one size in blocks of about 2 MiB, so that growing never moves more than one block and each block can have
+// huge pages. Only the first block, while it is the only one, is smaller and grows by doubling.
+#pragma once
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+
+#include "base/buffer.h"
+
+namespace annex {
+
+class Blocks {
+ public:
+  /// `stride` bytes an item; items start at multiples of it from an address aligned to a cache line.
+  explicit Blocks(size_t stride) : stride_(stride), shift_(shift_for(stride)) {}
+  ~Blocks() { truncate(0); }
+  Blocks(const Blocks&) = delete;
+  Blocks& operator=(const Blocks&) = delete;
+
+  size_t stride() const { return stride_; }
+  size_t capacity() const { return capacity_; }
+  size_t block_items() const { return size_t{1} << shift_; }
+  size_t blocks() const { return blocks_.size(); }
+  uint8_t* item(size_t i) { return blocks_[i >> shift_] + (i & (block_items() - 1)) * stride_; }
+  const uint8_t* item(size_t i) const { return blocks_[i >> shift_] + (i & (block_items() - 1)) * stride_; }
+  size_t bytes() const { return capacity_ * stride_ + blocks_.bytes(); }
+
+  /// Room for `count` items; those that are there keep their contents. False: out of memory, nothing has changed.
+  [[nodiscard]] bool reserve(size_t count) {
+    if (count <= capacity_) return true;
+    if (capacity_ < block_items()) {
+      const size_t room = std::min(block_items(), std::max({count, capacity_ * 2, size_t{16}}));
+      auto* grown = static_cast<uint8_t*>(aligned_allocate(room * stride_));
+      if (grown == nullptr) return false;
+      if (blocks_.size() == 0 && !blocks_.push(nullptr)) {
+        aligned_release(grown);
+        return false;
+      }
+      if (capacity_ != 0) std::memcpy(grown, blocks_[0], capacity_ * stride_);
+      aligned_release(blocks_[0]);
+      blocks_[0] = grown;
+      capacity_ = room;
+    }
+    const size_t before = capacity_;
+    while (capacity_ < count) {
+      auto* block = static_cast<uint8_t*>(aligned_allocate(block_items() * stride_));
+      if (block == nullptr || !blocks_.push(block)) {
+        aligned_release(block);
+        truncate(before);
+        return false;
+      }
+      capacity_ += block_items();
+    }
+    return true;
+  }
+
+  /// Gives back blocks that hold nothing of the first `count` items.
+  void truncate(size_t count) {
+    const size_t needed = (count + block_items() - 1) >> shift_;
+    while (blocks_.size() > needed) {
+      if (blocks_.size() > borrowed_) aligned_release(blocks_[blocks_.size() - 1]);
+      blocks_.pop();
+      borrowed_ = std::min(borrowed_, blocks_.size());
+      capacity_ = blocks_.size() << shift_;
+    }
+  }
+
+  /// Stands on `count` items that outlive it, one behind another, where they fill blocks; the rest is copied. False:
+  /// out of memory. The object is empty before.
+  [[nodiscard]] bool borrow(uint8_t* items, size_t count) {
+    const size_t whole = count >> shift_, rest = count & (block_items() - 1);
+    if (!blocks_.reserve(whole + 1)) return false;
+    for (size_t b = 0; b < whole; ++b) (void)blocks_.push(items + (b << shift_) * stride_);
+    borrowed_ = whole;
+    capacity_ = whole << shift_;
+    if (rest == 0) return true;
+    if (!reserve(count)) return false;
+    std::memcpy(item(whole << shift_), items + (whole << shift_) * stride_, rest * stride_);
+    return true;
+  }
+  /// Calls fn(pointer, bytes) for the first `count` items, block by block.
+  template <class F>
+  void each(size_t count, F&& fn) const {
+    for (size_t first = 0; first < count; first += block_items()) {
+      fn(item(first), std::min(count - first, block_items()) * stride_);
+    }
+  }
+
+  void swap(Blocks& other) noexcept {
+    blocks_.swap(other.blocks_);
+    std::swap(borrowed_, other.borrowed_);
+    std::swap(stride_, other.stride_);
+    std::swap(shift_, other.shift_);
+    std::swap(capacity_, other.capacity_);
+  }
+
+ private:
+  static unsigned shift_for(size_t stride) {
+    unsigned shift = 4;
+    while (shift < 20 && (stride << (shift + 1)) <= kHugePage) ++shift;
+    return shift;
+  }
+
+  Buffer<uint8_t*> blocks_;
+  size_t stride_;
+  unsigned shift_;
+  size_t capacity_ = 0;  // items
+  size_t borrowed_ = 0;  // of the blocks, the first so many belong to somebody else
+};
+
+}  // namespace annex

@@ -1,0 +1,23 @@
+// What all trainings share: they go in steps, so that a writer can yield between them and an abort waits for little.
+#pragma once
+#include <cstddef>
+#include <cstdint>
+
+namespace annex {
+
+/// How far a training is, after a step.
+struct TrainProgress {
+  double done = 0;  // in units of the whole
+  double total = 1;
+  bool finished = false;
+  bool rotating = false;  // at the rotation that precedes codebooks
+};
+
+/// Multiply-adds of one step: some 50 ms of one thread. Where steps end has no influence on what is computed.
+#if defined(__wasm__)
+inline constexpr double kStepWork = 0x1p28;
+#else
+inline constexpr double kStepWork = 0x1p30;
+#endif
+
+}  // namespace annex
