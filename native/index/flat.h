@@ -7,6 +7,7 @@
 #include "index/id_map.h"
 #include "index/index.h"
 #include "index/row_store.h"
+#include "index/writer_gate.h"
 
 namespace annex {
 
@@ -24,14 +25,17 @@ class FlatIndex final : public Index {
   Status get(const double* ids, size_t n, void* rows, uint8_t* found) const override;
   size_t ids(size_t start, size_t n, double* out) const override;
   Status search(const SearchRequest& request) const override;
+  Status begin_save(Sections* out) override;
+  void end_save() override;
+  Status load(const SectionReader& sections) override;
 
  private:
   friend class FlatWriter;
   explicit FlatIndex(const RowShape& shape) : rows_(shape) {}
 
-  // Readers share the lock. Only the holder of `writing_` changes rows and ids, and reads them without the lock.
+  // Readers share the lock. Only the holder of the gate changes rows and ids, and reads them without the lock.
   mutable RwLock lock_;
-  std::atomic<bool> writing_{false};
+  WriterGate gate_;
   RowStore rows_;
   IdMap ids_;
   std::atomic<size_t> size_{0};

@@ -3,6 +3,9 @@
 #include <algorithm>
 
 namespace annex {
+namespace {
+constexpr Tag kIds = make_tag("IDS ");
+}
 
 uint32_t IdMap::find(int64_t id) const {
   if (identity_) return id >= 0 && id < static_cast<int64_t>(size_) ? static_cast<uint32_t>(id) : kNoSlot;
@@ -41,11 +44,18 @@ void IdMap::remove(uint32_t slot) {
   (void)ids_.resize(size_);
 }
 
+void IdMap::vacate(uint32_t slot) {
+  unlink(slot);
+  ids_[slot] = kNoId;
+  ++vacated_;
+}
+
 bool IdMap::copy_from(const IdMap& other, size_t extra) {
   IdMap copy;
   copy.identity_ = other.identity_;
   copy.next_id_ = other.next_id_;
   copy.size_ = other.size_;
+  copy.vacated_ = other.vacated_;
   if (!other.identity_) {
     if (!copy.ids_.reserve(other.size_ + extra) || !copy.ids_.resize(other.size_)) return false;
     std::copy_n(other.ids_.data(), other.size_, copy.ids_.data());
@@ -59,6 +69,7 @@ void IdMap::swap(IdMap& other) noexcept {
   ids_.swap(other.ids_);
   table_.swap(other.table_);
   std::swap(size_, other.size_);
+  std::swap(vacated_, other.vacated_);
   std::swap(next_id_, other.next_id_);
   std::swap(shift_, other.shift_);
   std::swap(identity_, other.identity_);
@@ -81,7 +92,9 @@ bool IdMap::rehash(size_t rows) {
   std::fill_n(table.data(), table.size(), kNoSlot);
   table_.swap(table);
   shift_ = 64 - bits;
-  for (uint32_t slot = 0; slot < size_; ++slot) link(slot);
+  for (uint32_t slot = 0; slot < size_; ++slot) {
+    if (ids_[slot] != kNoId) link(slot);
+  }
   return true;
 }
 
@@ -90,6 +103,46 @@ void IdMap::link(uint32_t slot) {
   size_t bucket = bucket_of(ids_[slot]);
   while (table_[bucket] != kNoSlot) bucket = (bucket + 1) & mask;
   table_[bucket] = slot;
+}
+
+void IdMap::save(Sections* out) const {
+  if (identity_) return;
+  out->begin(kIds);
+  out->add(ids_);
+}
+
+Status IdMap::load(const SectionReader& sections, size_t slots) {
+  next_id_ = sections.next_id();
+  size_ = slots;
+  identity_ = !sections.has(kIds);
+  int64_t greatest = static_cast<int64_t>(slots) - 1;
+  if (!identity_) {
+    const Status status = sections.borrow(kIds, Content::steering, slots, &ids_);
+    if (status != Status::ok) return status;
+    size_ = 0;  // rehash() links none of them yet
+    if (!rehash(slots)) return out_of_memory(slots * 16);
+    greatest = -1;
+    for (; size_ < slots; ++size_) {
+      const int64_t id = ids_[size_];
+      if (id == kNoId) {
+        ++vacated_;
+        continue;
+      }
+      if (id < 0 || id > kMaxId) return corrupt(kIds, "the id of row %zu is no whole number below 2^53", size_);
+      if (find(id) != kNoSlot) return corrupt(kIds, "row %zu has the id of an earlier row", size_);
+      greatest = std::max(greatest, id);
+      link(static_cast<uint32_t>(size_));
+    }
+  }
+  if (slots - vacated_ != sections.rows()) {
+    return corrupt(kIds, "%zu rows have an id, and the file says %.0f", slots - vacated_,
+                   static_cast<double>(sections.rows()));
+  }
+  if (next_id_ > greatest && next_id_ <= kMaxId + 1) return Status::ok;
+  return fail(Status::corrupt,
+              "section INFO: the next id is %.0f, and the largest in the file is %.0f; the file is "
+              "damaged: use another copy",
+              static_cast<double>(next_id_), static_cast<double>(greatest));
 }
 
 // Removal without tombstones: whatever was pushed past the emptied bucket moves back into it.

@@ -5,20 +5,27 @@
 #include <cstdint>
 
 #include "base/buffer.h"
+#include "base/sections.h"
 
 namespace annex {
 
 inline constexpr int64_t kMaxId = (int64_t{1} << 53) - 1;
 inline constexpr uint32_t kNoSlot = UINT32_MAX;
+inline constexpr int64_t kNoId = -1;
 
 class IdMap {
  public:
+  /// Slots, those without an id included.
   size_t size() const { return size_; }
   bool identity() const { return identity_; }
+  /// kNoId for a slot that was vacated.
   int64_t id_of(uint32_t slot) const { return identity_ ? slot : ids_[slot]; }
+  size_t vacated() const { return vacated_; }
   uint32_t find(int64_t id) const;
   /// The id after the largest ever appended: what an add without ids starts from.
   int64_t next_id() const { return next_id_; }
+  /// As if larger ids had been there.
+  void continue_from(int64_t id) { next_id_ = next_id_ > id ? next_id_ : id; }
 
   /// Makes room for appending `extra` rows. `keep_identity` says that their ids continue 0, 1, 2 … (and that none is
   /// about to be removed from the middle); otherwise an array and a table are built where there are none.
@@ -28,11 +35,18 @@ class IdMap {
   void append(int64_t id);
   /// Frees `slot` by moving the last slot's id into it. Under the identity only the last slot can go: see reserve().
   void remove(uint32_t slot);
+  /// Takes the id from `slot`, which stays where it is; not under the identity: see reserve().
+  void vacate(uint32_t slot);
 
   /// Becomes a copy of `other` with room for `extra` more, for a writer that prepares aside. False: out of memory.
   [[nodiscard]] bool copy_from(const IdMap& other, size_t extra);
   size_t bytes() const { return ids_.bytes() + table_.bytes(); }
   void swap(IdMap& other) noexcept;
+
+  void save(Sections* out) const;
+  /// The ids of `slots` slots from the sections, some vacated where there are more of them than rows in the file. The
+  /// map is empty before.
+  Status load(const SectionReader& sections, size_t slots);
 
  private:
   [[nodiscard]] bool leave_identity(size_t extra);
@@ -46,6 +60,7 @@ class IdMap {
   Buffer<int64_t> ids_;
   Buffer<uint32_t> table_;  // slot, or kNoSlot for an empty bucket; a power of two of them
   size_t size_ = 0;
+  size_t vacated_ = 0;
   int64_t next_id_ = 0;
   unsigned shift_ = 63;
   bool identity_ = true;

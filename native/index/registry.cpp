@@ -3,7 +3,9 @@
 #include <cmath>
 
 #include "index/flat.h"
+#include "index/hnsw.h"
 #include "index/id_map.h"
+#include "index/ivf.h"
 
 namespace annex {
 namespace {
@@ -11,7 +13,7 @@ namespace {
 using Create = Status (*)(const Option* options, size_t count, Index** out);
 
 // A row a structure, at the place of its AnnexKind.
-constexpr Create kCreate[] = {FlatIndex::create};
+constexpr Create kCreate[] = {FlatIndex::create, HnswIndex::create, IvfIndex::create};
 
 }  // namespace
 
@@ -25,6 +27,11 @@ Status create_index(const Option* options, size_t count, Index** out) {
     return fail(Status::invalid_argument, "unknown kind of index %g: expected a whole number below %zu", kind, kinds);
   }
   return kCreate[static_cast<size_t>(kind)](options, count, out);
+}
+
+Status Index::begin_save(Sections*) { return fail(Status::unsupported, "this kind of index cannot be saved"); }
+Status Index::load(const SectionReader&) {
+  return fail(Status::unsupported, "this kind of index cannot be opened from a file");
 }
 
 Status parse_id(double value, const char* what, size_t position, int64_t* id) {

@@ -7,6 +7,7 @@
 #include <new>
 
 #include "base/parallel.h"
+#include "base/round.h"
 #include "kernels/dispatch.h"
 
 namespace annex {
@@ -14,8 +15,6 @@ namespace {
 
 constexpr size_t kBlockBytes = size_t{2} << 20;
 constexpr size_t kSliceRows = 256;  // rows one thread codes at a time
-
-size_t round_up(size_t n, size_t unit) { return (n + unit - 1) / unit * unit; }
 
 }  // namespace
 
@@ -94,7 +93,7 @@ void RowBlock::swap(RowBlock& other) noexcept {
   std::swap(capacity_, other.capacity_);
 }
 
-bool RowStore::reserve(size_t rows) {
+bool RowStore::reserve(size_t rows, size_t used_rows) {
   for (size_t first = 0, b = 0; first < rows; first += block_rows_, ++b) {
     if (b == blocks_.size()) {
       RowBlock* block = new (std::nothrow) RowBlock;
@@ -109,7 +108,7 @@ bool RowStore::reserve(size_t rows) {
     if (wanted <= have) continue;
     // The first block doubles, so that a small index stays small; later ones are small beside what is there.
     const size_t room = b == 0 ? std::min(std::max(wanted, have * 2), block_rows_) : block_rows_;
-    const size_t used = size_ > first ? std::min(size_ - first, block_rows_) : 0;
+    const size_t used = used_rows > first ? std::min(used_rows - first, block_rows_) : 0;
     if (!blocks_[b]->reserve(shape_, room, used)) return false;
   }
   return true;
@@ -159,6 +158,9 @@ Status RowStore::encode_row(size_t slot, const uint8_t* input, size_t name, floa
   const size_t dim = shape_.dim;
   const size_t s = static_cast<size_t>(shape_.scalar);
   uint8_t* row = block.row(shape_, r);
+  // A file holds whole strides, and nothing that happened to lie in memory.
+  const size_t row_end = row_bytes(shape_.scalar, dim);
+  if (row_end != shape_.stride()) std::memset(row + row_end, 0, shape_.stride() - row_end);
   const Kernels& table = kernels();
   double norm = 0;
   const float* x = decoded;
@@ -204,6 +206,11 @@ Status RowStore::encode_row(size_t slot, const uint8_t* input, size_t name, floa
 void RowStore::copy_row(size_t to, const RowStore& source, size_t from) {
   blocks_[to / block_rows_]->copy_row(shape_, to % block_rows_, source.block(from / source.block_rows_),
                                       from % source.block_rows_);
+}
+
+void RowStore::swap(RowStore& other) noexcept {
+  std::swap(size_, other.size_);
+  blocks_.swap(other.blocks_);
 }
 
 void RowStore::truncate(size_t rows) {

@@ -2,10 +2,12 @@
 // mapped block by block. A block holds, each contiguous: the rows, their norms (l2, ip, cosine), and, with a sidecar,
 // the byte panels of the narrow copy and its terms.
 #pragma once
+#include <bit>
 #include <cstddef>
 #include <cstdint>
 
 #include "base/buffer.h"
+#include "base/sections.h"
 #include "base/status.h"
 #include "kernels/kernels.h"
 #include "quant/sidecar.h"
@@ -55,6 +57,7 @@ class RowBlock {
   void swap(RowBlock& other) noexcept;
 
  private:
+  friend class RowStore;
   Buffer<uint8_t> rows_;
   Buffer<float> norms_;
   Buffer<uint8_t> panels_;
@@ -62,10 +65,19 @@ class RowBlock {
   size_t capacity_ = 0;
 };
 
+/// The sections that keep a row store (file/FORMAT.md).
+struct RowTags {
+  Tag rows, norms, panels, terms;
+};
+inline constexpr RowTags kRowTags = {make_tag("ROWS"), make_tag("NORM"), make_tag("PANL"), make_tag("TERM")};
+
+inline constexpr size_t kMaxRows = UINT32_MAX - 16;  // rows of an index: slots are 4 bytes, and some are marks
+
 /// Owns its blocks. Slots are 0 … size() - 1.
 class RowStore {
  public:
-  explicit RowStore(const RowShape& shape) : shape_(shape), block_rows_(shape.block_rows()) {}
+  explicit RowStore(const RowShape& shape)
+      : shape_(shape), block_rows_(shape.block_rows()), shift_(std::countr_zero(block_rows_)) {}
   ~RowStore() { truncate(0); }
   RowStore(const RowStore&) = delete;
   RowStore& operator=(const RowStore&) = delete;
@@ -74,11 +86,13 @@ class RowStore {
   size_t size() const { return size_; }
   size_t block_rows() const { return block_rows_; }
   const RowBlock& block(size_t b) const { return *blocks_[b]; }
-  const uint8_t* row(size_t slot) const { return blocks_[slot / block_rows_]->row(shape_, slot % block_rows_); }
-  float norm(size_t slot) const { return blocks_[slot / block_rows_]->norms()[slot % block_rows_]; }
+  const uint8_t* row(size_t slot) const { return blocks_[slot >> shift_]->row(shape_, slot & (block_rows_ - 1)); }
+  float norm(size_t slot) const { return blocks_[slot >> shift_]->norms()[slot & (block_rows_ - 1)]; }
 
   /// Room for `rows` rows in all; the size stays.
-  [[nodiscard]] bool reserve(size_t rows);
+  [[nodiscard]] bool reserve(size_t rows) { return reserve(rows, size_); }
+  /// The same, where rows up to `used` have been coded already.
+  [[nodiscard]] bool reserve(size_t rows, size_t used);
   /// Codes n rows (as the caller gave them, finite) into the slots from `first` on, which are within what was reserved;
   /// the size stays. NOT_FINITE for a zero row under cosine, INVALID_ARGUMENT for a value the coding cannot hold; rows
   /// are named from `named_from` on.
@@ -86,12 +100,18 @@ class RowStore {
   void set_size(size_t rows) { size_ = rows; }
 
   void copy_row(size_t to, const RowStore& source, size_t from);
+  /// With a store of the same shape.
+  void swap(RowStore& other) noexcept;
   /// Drops rows from the end, and blocks that hold none any more.
   void truncate(size_t rows);
 
   size_t bytes_vectors() const;
   size_t bytes_norms() const;
   size_t bytes_sidecar() const;
+
+  void save(const RowTags& tags, Sections* out) const;
+  /// `rows` rows from the sections; the store is empty before.
+  Status load(const RowTags& tags, const SectionReader& sections, uint64_t rows);
 
   // For a writer that prepares aside and then swaps in (index/flat_writer.cpp).
   /// Room for `blocks` blocks, so that push_block cannot fail.
@@ -102,10 +122,12 @@ class RowStore {
   size_t blocks() const { return blocks_.size(); }
 
  private:
+  Status check_payload(const RowTags& tags) const;
   Status encode_row(size_t slot, const uint8_t* input, size_t name, float* decoded, uint8_t* scratch);
 
   RowShape shape_;
-  size_t block_rows_;
+  size_t block_rows_;  // a power of two
+  int shift_;
   size_t size_ = 0;
   Buffer<RowBlock*> blocks_;  // owned; null once released
 };

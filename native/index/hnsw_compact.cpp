@@ -1,0 +1,293 @@
+#include "index/hnsw_compact.h"
+
+#include <algorithm>
+#include <atomic>
+#include <new>
+
+#include "base/of_thread.h"
+#include "base/parallel.h"
+#include "index/hnsw_links.h"
+
+namespace annex {
+namespace {
+
+constexpr size_t kStepBytes = size_t{32} << 20;  // of rows copied in one step
+constexpr size_t kStepMended = 4096;
+constexpr size_t kStepJoined = 16384;
+constexpr size_t kSlice = 64;
+constexpr size_t kPassed = 64;   // removed nodes that are looked through for one list
+constexpr size_t kGathered = 8;  // candidates, in lengths of a list
+constexpr size_t kParentPool = 32;
+
+}  // namespace
+
+Status HnswCompactWriter::append(Input, const void*, size_t, const double*, const int32_t*) {
+  return fail(Status::invalid_argument, "compact takes no rows");
+}
+
+Status HnswCompactWriter::step(const int32_t* cancel, Progress* progress) {
+  if (failed_) return fail(Status::invalid_argument, "an earlier part of this write failed: it can only be aborted");
+  const Status status = part(cancel);
+  failed_ = status != Status::ok;
+  const double n = static_cast<double>(old_of_.size());
+  progress->phase = Phase::compact;
+  progress->total = 4 * n;
+  progress->done = stage_ == Stage::done ? 4 * n : (static_cast<double>(stage_) - 1) * n + static_cast<double>(done_);
+  if (progress->done < 0) progress->done = 0;
+  progress->finished = stage_ == Stage::done;
+  return status;
+}
+
+Status HnswCompactWriter::part(const int32_t* cancel) {
+  if (cancelled(cancel)) return aborted();
+  switch (stage_) {
+    case Stage::open: return open();
+    case Stage::copy: return copy();
+    case Stage::code: return code();
+    case Stage::mend: return mend();
+    case Stage::join: return join();
+    default: return Status::ok;
+  }
+}
+
+Status HnswCompactWriter::open() {
+  const HnswState& state = index_.state_;
+  if (state.removed_count == 0) {
+    stage_ = Stage::done;
+    return Status::ok;
+  }
+  const size_t n = state.live();
+  if (!old_of_.resize(n) || !new_of_.resize(state.graph.nodes) || !degree_.resize_zeroed(n) || !queue_.reserve(n)) {
+    return out_of_memory(n * 10 + state.graph.nodes * 4);
+  }
+  next_.reset(new (std::nothrow) HnswState(state.rows.shape(), state.wide.shape(), state.graph.m));
+  if (next_ == nullptr) return out_of_memory(sizeof(HnswState));
+  next_->has_wide = state.has_wide;
+  size_t lists = 0, slot = 0;
+  bool sequential = true;
+  for (uint32_t old = 0; old < state.graph.nodes; ++old) {
+    new_of_[old] = kNoSlot;
+    if (state.is_removed(old)) continue;
+    sequential = sequential && state.ids.id_of(old) == static_cast<int64_t>(slot);
+    new_of_[old] = static_cast<uint32_t>(slot);
+    old_of_[slot++] = old;
+    lists += static_cast<size_t>(state.graph.level(old));
+  }
+  HnswGraph& graph = next_->graph;
+  if (!next_->rows.reserve(n) || (state.has_wide && !next_->wide.reserve(n)) || !graph.reserve(n, lists) ||
+      !next_->ids.reserve(n, sequential && state.ids.next_id() == static_cast<int64_t>(n))) {
+    return out_of_memory(n * (state.rows.shape().stride() + graph.bottom.stride() + 16));
+  }
+  size_t list = 0;
+  for (uint32_t s = 0; s < n; ++s) {
+    const int level = state.graph.level(old_of_[s]);
+    graph.open_node(s, level, static_cast<uint32_t>(list));
+    list += static_cast<size_t>(level);
+    next_->ids.append(state.ids.id_of(old_of_[s]));
+    if (level > graph.top) {
+      graph.top = level;
+      graph.entry = s;
+    }
+  }
+  next_->ids.continue_from(state.ids.next_id());
+  if (n != 0 && new_of_[state.graph.entry] != kNoSlot) {
+    graph.entry = new_of_[state.graph.entry];
+    graph.top = state.graph.top;
+  }
+  graph.nodes = n;
+  graph.upper_lists = lists;
+  stage_ = n == 0 ? Stage::done : Stage::copy;
+  return Status::ok;
+}
+
+Status HnswCompactWriter::copy() {
+  const HnswState& state = index_.state_;
+  const size_t n = old_of_.size(), end = std::min(n, done_ + kStepBytes / state.rows.shape().stride() + 1);
+  for (; done_ < end; ++done_) {
+    next_->rows.copy_row(done_, state.rows, old_of_[done_]);
+    if (state.has_wide) next_->wide.copy_row(done_, state.wide, old_of_[done_]);
+  }
+  if (done_ < n) return Status::ok;
+  next_->rows.set_size(n);
+  if (state.has_wide) next_->wide.set_size(n);
+  done_ = 0;
+  stage_ = state.codes != nullptr ? Stage::code : Stage::mend;
+  return Status::ok;
+}
+
+Status HnswCompactWriter::code() {
+  const size_t n = old_of_.size();
+  if (done_ == 0) {
+    const RowShape& shape = next_->rows.shape();
+    next_->codes.reset(new (std::nothrow) HnswCodes(shape.metric, shape.dim));
+    if (next_->codes == nullptr || !next_->codes->codes.reserve(n)) return out_of_memory(n * shape.dim / 2);
+    const Status status = next_->codes->learn(next_->rows, n, index_.options_.seed);
+    if (status != Status::ok) return status;
+  }
+  const Status status = next_->codes->encode_part(next_->rows, &done_, n, nullptr);
+  if (status != Status::ok || done_ < n) return status;
+  done_ = 0;
+  stage_ = Stage::mend;
+  return Status::ok;
+}
+
+Status HnswCompactWriter::mend() {
+  const HnswGraph& graph = next_->graph;
+  const size_t begin = done_, end = std::min(graph.nodes, begin + kStepMended);
+  const size_t most = (kGathered + 1) * graph.bottom_room();
+  std::atomic<bool> no_memory{false};
+  parallel_for((end - begin + kSlice - 1) / kSlice, 0, [&](size_t task) {
+    LinkWork& work = of_thread<LinkWork>();
+    if (!work.prepare(std::max(graph.nodes, index_.state_.graph.nodes), next_->rows.shape().dim, kParentPool,
+                      graph.bottom_room(), most)) {
+      no_memory = true;
+      return;
+    }
+    with_space(next_->rows, next_->codes.get(), work.space, [&](auto& space) {
+      for (size_t s = begin + task * kSlice; s < std::min(end, begin + (task + 1) * kSlice); ++s) {
+        const auto slot = static_cast<uint32_t>(s);
+        for (int layer = graph.level(slot); layer >= 0; --layer) mend_list(work, space, slot, layer);
+      }
+    });
+  });
+  if (no_memory) return out_of_memory(graph.nodes / 8 + most * 24);
+  done_ = end;
+  if (done_ < graph.nodes) return Status::ok;
+  done_ = 0;
+  degree_[graph.entry] = 1;  // for the time being
+  (void)queue_.push(graph.entry);
+  stage_ = Stage::join;
+  return Status::ok;
+}
+
+// The neighbors that a node had and keeps, and those of removed ones, into work.slots. False where none was removed.
+bool HnswCompactWriter::gather(LinkWork& work, uint32_t slot, int layer, size_t* found) {
+  const HnswGraph& old = index_.state_.graph;
+  const size_t room = old.room(layer), most = (kGathered + 1) * room - 1;
+  uint32_t passed[kPassed];
+  size_t passed_count = 0, looked = 0, n = 0;
+  Visited& visited = work.walk.visited;
+  uint32_t at = old_of_[slot];
+  visited.add(at);
+  for (;;) {
+    const uint32_t* links = old.links(at, layer);
+    for (size_t i = 0; i < room && links[i] != kNoLink; ++i) {
+      const uint32_t other = links[i] & kSlotMask;
+      if (!visited.add(other)) continue;
+      if (new_of_[other] != kNoSlot) {
+        if (n < most) work.slots[n++] = new_of_[other];
+      } else if (passed_count < kPassed) {
+        passed[passed_count++] = other;
+      }
+    }
+    if (looked == passed_count) break;
+    at = passed[looked++];
+  }
+  visited.clear();
+  *found = n;
+  return passed_count != 0;
+}
+
+template <class Space>
+void HnswCompactWriter::mend_list(LinkWork& work, Space& space, uint32_t slot, int layer) {
+  HnswGraph& graph = next_->graph;
+  const size_t room = graph.room(layer);
+  uint32_t* links = const_cast<uint32_t*>(graph.links(slot, layer));
+  size_t n = 0;
+  if (!gather(work, slot, layer, &n)) {
+    std::copy_n(work.slots.data(), n, links);
+    return;
+  }
+  space.set_row(slot);
+  space.score(work.slots.data(), n, work.distances.data());
+  for (size_t i = 0; i < n; ++i) work.keys[i] = pool_key(work.distances[i], work.slots[i]);
+  std::sort(work.keys.data(), work.keys.data() + n);
+  for (size_t i = 0; i < n; ++i) {
+    work.slots[i] = key_slot(work.keys[i]);
+    work.distances[i] = key_distance(work.keys[i]);
+  }
+  std::copy_n(work.chosen.data(), select_links(work, space, n, room), links);
+}
+
+// A spanning tree of the bottom layer, by breadth; what it does not reach is connected to a near node that it does.
+Status HnswCompactWriter::join() {
+  HnswGraph& graph = next_->graph;
+  LinkWork& work = of_thread<LinkWork>();
+  if (!work.prepare(graph.nodes, next_->rows.shape().dim, kParentPool, graph.bottom_room(), kParentPool)) {
+    return out_of_memory(graph.nodes / 8);
+  }
+  const size_t most = graph.m + 1;
+  for (size_t part = 0; part < kStepJoined && queue_.size() < graph.nodes; ++part) {
+    if (expanded_ < queue_.size()) {
+      const uint32_t parent = queue_[expanded_++];
+      const uint32_t* links = graph.links(parent);
+      for (size_t i = 0; i < graph.bottom_room() && links[i] != kNoLink; ++i) {
+        const uint32_t child = links[i] & kSlotMask;
+        if (degree_[child] == 0 && degree_[parent] < most) connect(parent, child);
+      }
+    } else {
+      while (degree_[done_] != 0) ++done_;
+      const auto child = static_cast<uint32_t>(done_);
+      connect(find_parent(work, child), child);
+    }
+  }
+  if (queue_.size() == graph.nodes) stage_ = Stage::done;
+  return Status::ok;
+}
+
+uint32_t HnswCompactWriter::find_parent(LinkWork& work, uint32_t slot) {
+  const HnswGraph& graph = next_->graph;
+  const size_t most = graph.m + 1;
+  uint32_t parent = kNoSlot;
+  with_space(next_->rows, next_->codes.get(), work.space, [&](auto& space) {
+    space.set_row(slot);
+    float distance;
+    space.score(&graph.entry, 1, &distance);
+    work.walk.pool[0] = descend(space, graph, work.walk, pool_key(distance, graph.entry), graph.top, 1);
+    const size_t n = search_layer(space, graph, work.walk, 0, kParentPool, 1);
+    for (size_t i = 0; i < n && parent == kNoSlot; ++i) {
+      const uint32_t near = key_slot(work.walk.pool[i]);
+      if (near != slot && degree_[near] != 0 && degree_[near] < most) parent = near;
+    }
+  });
+  // A node that was reached late is a leaf of the tree.
+  for (size_t i = queue_.size(); i > 0 && parent == kNoSlot; --i) {
+    if (degree_[queue_[i - 1]] < most) parent = queue_[i - 1];
+  }
+  return parent;
+}
+
+void HnswCompactWriter::connect(uint32_t parent, uint32_t child) {
+  link_tree(parent, child);
+  link_tree(child, parent);
+  ++degree_[parent];
+  ++degree_[child];
+  (void)queue_.push(child);
+}
+
+// Marks the link, or makes it: where the list is full, in place of the last one that is not of the tree.
+void HnswCompactWriter::link_tree(uint32_t from, uint32_t to) {
+  uint32_t* links = next_->graph.own_bottom(from);
+  const size_t room = next_->graph.bottom_room();
+  size_t place = 0;
+  while (place < room && links[place] != kNoLink && links[place] != to) ++place;
+  if (place == room) {
+    do --place;
+    while ((links[place] & kTreeBit) != 0);
+  }
+  links[place] = to | kTreeBit;
+}
+
+Status HnswCompactWriter::commit() {
+  if (failed_) return fail(Status::invalid_argument, "an earlier part of this write failed: it can only be aborted");
+  while (stage_ != Stage::done) {
+    const Status status = part(nullptr);
+    if (status != Status::ok) return status;
+  }
+  if (next_ == nullptr) return Status::ok;
+  const WriteGuard guard(index_.lock_);
+  index_.state_.swap(*next_);
+  return Status::ok;
+}
+
+}  // namespace annex

@@ -1,0 +1,158 @@
+// An HNSW index in a file: rows, ids, and the arrays of the graph as they lie in memory.
+#include <algorithm>
+#include <atomic>
+#include <new>
+
+#include "base/parallel.h"
+#include "index/hnsw.h"
+
+namespace annex {
+namespace {
+
+constexpr Tag kHnswTag = make_tag("HNSW");
+constexpr Tag kBottomTag = make_tag("LNK0");
+constexpr Tag kUpperTag = make_tag("LNKU");
+constexpr Tag kFirstTag = make_tag("FRST");
+constexpr Tag kLevelTag = make_tag("LEVL");
+constexpr Tag kCodesTag = make_tag("CODE");
+constexpr RowTags kWideTags = {make_tag("WROW"), make_tag("WNRM"), make_tag("WPAN"), make_tag("WTRM")};
+
+struct Facts {
+  uint64_t nodes, lists;  // slots, removed ones included; lists above the bottom layer
+  uint32_t entry;
+  int32_t top;
+  uint64_t learnt_from;  // rows that the codes were learnt from; 0: no codes
+};
+static_assert(sizeof(Facts) == 32);
+
+void add(const Blocks& blocks, size_t count, Sections* out) {
+  blocks.each(count, [&](const uint8_t* items, size_t bytes) { out->add(items, bytes); });
+}
+
+Status borrow(const SectionReader& sections, Tag tag, Content content, size_t count, Blocks* out) {
+  void* data = nullptr;
+  const Status status = sections.need(tag, content, uint64_t{count} * out->stride(), &data);
+  if (status != Status::ok) return status;
+  return out->borrow(static_cast<uint8_t*>(data), count) ? Status::ok : out_of_memory(kHugePage);
+}
+
+}  // namespace
+
+void HnswGraph::save(Sections* out) const {
+  out->begin(kBottomTag);
+  add(bottom, nodes, out);
+  out->begin(kUpperTag);
+  add(upper, upper_lists, out);
+  out->begin(kFirstTag);
+  add(first_upper, nodes, out);
+  out->begin(kLevelTag);
+  add(levels, nodes, out);
+}
+
+Status HnswGraph::load(const SectionReader& sections, size_t node_count, size_t list_count, uint32_t entry_slot,
+                       int top_level) {
+  Status status = borrow(sections, kBottomTag, Content::steering, node_count, &bottom);
+  if (status == Status::ok) status = borrow(sections, kUpperTag, Content::steering, list_count, &upper);
+  if (status == Status::ok) status = borrow(sections, kFirstTag, Content::steering, node_count, &first_upper);
+  if (status == Status::ok) status = borrow(sections, kLevelTag, Content::steering, node_count, &levels);
+  if (status != Status::ok) return status;
+  nodes = node_count;
+  upper_lists = list_count;
+  entry = entry_slot;
+  top = top_level;
+
+  size_t list = 0;
+  for (uint32_t slot = 0; slot < nodes; ++slot) {
+    const int levels_here = level(slot);
+    if (levels_here > kMaxLevel) return corrupt(kLevelTag, "slot %u is on level %d", slot, levels_here);
+    if (first(slot) != (levels_here == 0 ? kNoSlot : list)) return corrupt(kFirstTag, "slot %u has a wrong list", slot);
+    list += static_cast<size_t>(levels_here);
+  }
+  if (list != list_count) return corrupt(kLevelTag, "the levels make %zu lists, expected %zu", list, list_count);
+  const bool entered = nodes == 0 ? entry == kNoSlot && top == -1 : entry < nodes && top == level(entry);
+  if (!entered) return corrupt(kHnswTag, "the entry, slot %u on level %d, cannot be", entry, top);
+
+  std::atomic<size_t> bad{SIZE_MAX};
+  const size_t items = bottom.block_items();
+  parallel_for((nodes + items - 1) / items, 0, [&](size_t block) {
+    const size_t begin = block * items, count = std::min(items, nodes - begin) * bottom_room();
+    const uint32_t* links = reinterpret_cast<const uint32_t*>(bottom.item(begin));
+    const uint32_t limit = static_cast<uint32_t>(nodes);
+    uint32_t wrong = 0;
+    for (size_t i = 0; i < count; ++i) {
+      wrong |= static_cast<uint32_t>((links[i] & kSlotMask) >= limit) & static_cast<uint32_t>(links[i] != kNoLink);
+    }
+    if (wrong != 0) bad = begin;
+  });
+  if (bad != SIZE_MAX) return corrupt(kBottomTag, "a link in or behind slot %zu leads out of the graph", bad.load());
+  for (uint32_t slot = 0; slot < nodes; ++slot) {
+    for (int layer = 1; layer <= level(slot); ++layer) {
+      const uint32_t* list_links = links(slot, layer);
+      for (size_t i = 0; i < m && list_links[i] != kNoLink; ++i) {
+        if (list_links[i] < nodes && level(list_links[i]) >= layer) continue;
+        return corrupt(kUpperTag, "a link of slot %u on layer %d leads to no node there", slot, layer);
+      }
+    }
+  }
+  return Status::ok;
+}
+
+Status HnswIndex::begin_save(Sections* out) {
+  const Status status = gate_.enter();
+  if (status != Status::ok) return status;
+  const HnswState& s = state_;
+  const Facts facts{s.graph.nodes, s.graph.upper_lists, s.graph.entry, s.graph.top,
+                    s.codes == nullptr ? 0 : uint64_t{s.codes->learnt_from}};
+  out->begin(kHnswTag);
+  out->copy(&facts, sizeof facts);
+  s.graph.save(out);
+  if (s.codes != nullptr) {
+    s.codes->coder.save(out);
+    out->begin(kCodesTag);
+    add(s.codes->codes, s.graph.nodes, out);
+  }
+  s.rows.save(kRowTags, out);
+  if (s.has_wide) s.wide.save(kWideTags, out);
+  s.ids.save(out);
+  return Status::ok;
+}
+
+Status HnswIndex::load(const SectionReader& sections) {
+  HnswState& s = state_;
+  Facts facts{};
+  Status status = sections.read(kHnswTag, &facts);
+  if (status != Status::ok) return status;
+  if (facts.nodes > kMaxNodes || facts.lists > facts.nodes * kMaxLevel || sections.rows() > facts.nodes) {
+    return corrupt(kHnswTag, "%.0f nodes with %.0f lists cannot be", static_cast<double>(facts.nodes),
+                   static_cast<double>(facts.lists));
+  }
+  const size_t nodes = static_cast<size_t>(facts.nodes);
+  if (coded_ ? facts.learnt_from == 0 && nodes != 0 : facts.learnt_from != 0) {
+    return corrupt(kHnswTag, coded_ ? "layout codes has none" : "layout plain has codes");
+  }
+  status = s.rows.load(kRowTags, sections, nodes);
+  if (status == Status::ok && s.has_wide) status = s.wide.load(kWideTags, sections, nodes);
+  if (status == Status::ok) status = s.ids.load(sections, nodes);
+  if (status == Status::ok) {
+    status = s.graph.load(sections, nodes, static_cast<size_t>(facts.lists), facts.entry, facts.top);
+  }
+  if (status == Status::ok && facts.learnt_from != 0) {
+    const RowShape& shape = s.rows.shape();
+    s.codes.reset(new (std::nothrow) HnswCodes(shape.metric, shape.dim));
+    if (s.codes == nullptr) return out_of_memory(sizeof(HnswCodes));
+    s.codes->learnt_from = static_cast<size_t>(std::min<uint64_t>(facts.learnt_from, kMaxNodes));
+    status = s.codes->coder.load(sections, options_.seed);
+    if (status == Status::ok) status = borrow(sections, kCodesTag, Content::payload, nodes, &s.codes->codes);
+  }
+  if (status != Status::ok) return status;
+  if (s.ids.vacated() != 0) {
+    if (!s.removed.resize_zeroed(nodes / 32 + 1)) return out_of_memory(nodes / 8);
+    for (uint32_t slot = 0; slot < nodes; ++slot) {
+      if (s.ids.id_of(slot) == kNoId) s.mark_removed(slot);
+    }
+  }
+  size_.store(s.live(), std::memory_order_release);
+  return Status::ok;
+}
+
+}  // namespace annex

@@ -1,0 +1,337 @@
+// Walking a graph: greedy descent through the upper layers, best-first search in one layer.
+//
+// The pool of candidates is a sorted array of keys: a float's bits ordered as an integer, then the slot, then whether
+// the node has been expanded; so ties go to the smaller slot and nothing depends on timing.
+#pragma once
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <utility>
+
+#include "base/buffer.h"
+#include "base/prefetch.h"
+#include "index/hnsw_graph.h"
+
+namespace annex {
+
+inline uint64_t pool_key(float distance, uint32_t slot) {
+  uint32_t bits;
+  std::memcpy(&bits, &distance, 4);
+  bits ^= bits >> 31 != 0 ? UINT32_MAX : uint32_t{1} << 31;
+  if (distance != distance) bits = UINT32_MAX;
+  return uint64_t{bits} << 32 | uint64_t{slot} << 1;
+}
+inline uint32_t key_slot(uint64_t key) { return static_cast<uint32_t>(key) >> 1; }
+inline float key_distance(uint64_t key) {
+  uint32_t bits = static_cast<uint32_t>(key >> 32);
+  bits ^= bits >> 31 != 0 ? uint32_t{1} << 31 : UINT32_MAX;
+  float distance;
+  std::memcpy(&distance, &bits, 4);
+  return distance;
+}
+
+/// Which nodes a walk has seen: a bitmap, wiped by undoing what was set.
+class Visited {
+ public:
+  [[nodiscard]] bool prepare(size_t nodes) {
+    const size_t words = nodes / 64 + 1;
+    return words_.size() >= words || words_.resize_zeroed(std::max(words, words_.size() * 2));
+  }
+  /// True when the node is new.
+  bool add(uint32_t slot) {
+    uint32_t fresh;
+    const uint32_t link[] = {slot, kNoLink};
+    return add_links(link, 1, &fresh) != 0;
+  }
+  /// Copies those of a list's slots that are new to `fresh`, which has room for one more; returns how many. Without
+  /// branches on what is new, which would be hard to predict.
+  size_t add_links(const uint32_t* links, size_t room, uint32_t* fresh) {
+    uint64_t* words = words_.data();
+    size_t n = 0;
+    for (size_t i = 0; i < room && links[i] != kNoLink; ++i) {
+      const uint32_t slot = links[i] & kSlotMask;
+      uint64_t& word = words[slot / 64];
+      fresh[n] = slot;
+      n += ~(word >> (slot % 64)) & 1;
+      word |= uint64_t{1} << (slot % 64);
+    }
+    if (count_ + n <= kRemembered) std::copy_n(fresh, n, seen_ + count_);
+    count_ += n;
+    return n;
+  }
+  void clear() {
+    if (count_ <= kRemembered) {
+      for (size_t i = 0; i < count_; ++i) words_[seen_[i] / 64] = 0;
+    } else {
+      std::fill_n(words_.data(), words_.size(), uint64_t{0});
+    }
+    count_ = 0;
+  }
+
+ private:
+  static constexpr size_t kRemembered = 8192;
+  Buffer<uint64_t> words_;
+  size_t count_ = 0;
+  uint32_t seen_[kRemembered];
+};
+
+/// What one thread needs for walks; kept from one to the next, so that a query allocates nothing.
+struct WalkMemory {
+  Visited visited;
+  Buffer<uint64_t> pool;    // the best so far, ascending
+  Buffer<uint32_t> slots;   // of two expansions
+  Buffer<float> distances;  // of those
+  uint64_t hops = 0, scored = 0;
+
+  /// `room`: links of a list at most.
+  [[nodiscard]] bool prepare(size_t nodes, size_t ef, size_t room) {
+    return visited.prepare(nodes) && (pool.size() > ef || pool.resize(ef + 1)) &&
+           (distances.size() >= room || (slots.resize(2 * room + 2) && distances.resize(room)));
+  }
+};
+
+/// Puts a key into the sorted pool of `*size` ≤ ef keys; returns its place, or ef where it is not among the best.
+inline size_t pool_insert(uint64_t* pool, size_t* size, size_t ef, uint64_t key) {
+  if (*size == ef && key >= pool[ef - 1]) return ef;
+  size_t low = 0;
+  for (size_t n = *size; n > 0;) {
+    const size_t half = n / 2;
+    const bool right = pool[low + half] < key;
+    low = right ? low + half + 1 : low;
+    n = right ? n - half - 1 : half;
+  }
+  const size_t moved = (*size < ef ? *size : ef - 1) - low;
+  std::memmove(pool + low + 1, pool + low, moved * sizeof *pool);
+  pool[low] = key;
+  *size += *size < ef;
+  return low;
+}
+
+/// From `key` to the node next to the query in each layer from `from` down to `to`, one neighbor at a time.
+template <class Space, class Graph>
+uint64_t descend(const Space& space, const Graph& graph, WalkMemory& memory, uint64_t key, int from, int to) {
+  for (int layer = from; layer >= to; --layer) {
+    for (bool moved = true; moved;) {
+      moved = false;
+      const uint32_t* links = graph.links(key_slot(key), layer);
+      const size_t n = count_links(links, graph.room(layer));
+      for (size_t i = 0; i < n; ++i) space.prefetch_row(links[i]);
+      space.score(links, n, memory.distances.data());
+      memory.scored += n;
+      ++memory.hops;
+      for (size_t i = 0; i < n; ++i) {
+        const uint64_t other = pool_key(memory.distances[i], links[i]);
+        if (other >= key) continue;
+        key = other;
+        moved = true;
+      }
+    }
+  }
+  return key;
+}
+
+/// Best-first search of one layer from the `size` ascending keys that the pool holds; returns how many it holds then.
+///
+/// While the neighbors of one node are on their way from memory, the next node is expanded: distances arrive one
+/// expansion late, which costs a few more expansions and hides the latency of most.
+template <class Space, class Graph>
+size_t search_layer(const Space& space, const Graph& graph, WalkMemory& memory, int layer, size_t ef, size_t size) {
+  uint64_t* pool = memory.pool.data();
+  float* distances = memory.distances.data();
+  const size_t room = graph.room(layer);
+  uint32_t* fresh = memory.slots.data();
+  uint32_t* waiting = fresh + room + 1;  // one more: a place that is written in vain
+  size_t waiting_count = 0;
+  for (size_t i = 0; i < size; ++i) memory.visited.add(key_slot(pool[i]));
+  size_t next = 0;
+  while (next < size || waiting_count != 0) {
+    size_t n = 0;
+    if (next < size) {
+      const uint32_t* links = graph.links(key_slot(pool[next]), layer);
+      pool[next++] |= 1;
+      while (next < size && (pool[next] & 1) != 0) ++next;
+      n = memory.visited.add_links(links, room, fresh);
+      for (size_t i = 0; i < n; ++i) space.prefetch_row(fresh[i]);
+      memory.scored += n;
+      ++memory.hops;
+    }
+    space.score(waiting, waiting_count, distances);
+    for (size_t i = 0; i < waiting_count; ++i) {
+      const size_t place = pool_insert(pool, &size, ef, pool_key(distances[i], waiting[i]));
+      if (place == ef) continue;
+      prefetch_bytes(graph.links(waiting[i], layer), room * sizeof *waiting);
+      if (place < next) next = place;
+    }
+    std::swap(fresh, waiting);
+    waiting_count = n;
+  }
+  memory.visited.clear();
+  return size;
+}
+
+/// One of several walks that go on in turns on one thread: each step asks for the memory that the next one reads, and
+/// while it comes, the others take theirs. So a batch of queries waits for memory hardly at all.
+template <class Space, class Graph>
+class LaneWalk {
+ public:
+  LaneWalk(Space& space, const Graph& graph, WalkMemory& memory) : space_(space), graph_(graph), memory_(memory) {}
+
+  void start(uint32_t entry, int top, size_t ef) {
+    space_.score(&entry, 1, memory_.distances.data());
+    best_ = pool_key(memory_.distances[0], entry);
+    layer_ = top;
+    ef_ = ef;
+    enter();
+  }
+  /// The next step; false when the pool is complete.
+  bool advance() {
+    switch (at_) {
+      case At::links: return take_links();
+      case At::rows: return descend();
+      default: return expand();
+    }
+  }
+  size_t found() const { return size_; }
+
+ private:
+  enum class At { links, rows, expand };
+
+  void enter() {
+    at_ = layer_ == 0 ? At::expand : At::links;
+    prefetch_bytes(graph_.links(key_slot(best_), layer_), graph_.room(layer_) * sizeof(uint32_t));
+    if (layer_ != 0) return;
+    memory_.pool[0] = best_;
+    memory_.visited.add(key_slot(best_));
+    size_ = 1;
+    next_ = waiting_count_ = 0;
+    swapped_ = false;
+  }
+  bool take_links() {
+    links_ = graph_.links(key_slot(best_), layer_);
+    count_ = count_links(links_, graph_.room(layer_));
+    for (size_t i = 0; i < count_; ++i) space_.prefetch_row(links_[i]);
+    at_ = At::rows;
+    return true;
+  }
+  bool descend() {
+    float* distances = memory_.distances.data();
+    space_.score(links_, count_, distances);
+    memory_.scored += count_;
+    ++memory_.hops;
+    const uint64_t before = best_;
+    for (size_t i = 0; i < count_; ++i) best_ = std::min(best_, pool_key(distances[i], links_[i]));
+    if (best_ == before) --layer_;
+    enter();
+    return true;
+  }
+  // As in search_layer, distances arrive one expansion late: a query finds the same in a batch as alone.
+  bool expand() {
+    if (next_ == size_ && waiting_count_ == 0) {
+      memory_.visited.clear();
+      return false;
+    }
+    uint64_t* pool = memory_.pool.data();
+    const size_t room = graph_.room(0);
+    uint32_t* fresh = memory_.slots.data() + (swapped_ ? room + 1 : 0);
+    const uint32_t* waiting = memory_.slots.data() + (swapped_ ? 0 : room + 1);
+    size_t n = 0;
+    if (next_ < size_) {
+      const uint32_t* links = graph_.links(key_slot(pool[next_]));
+      pool[next_++] |= 1;
+      while (next_ < size_ && (pool[next_] & 1) != 0) ++next_;
+      n = memory_.visited.add_links(links, room, fresh);
+      for (size_t i = 0; i < n; ++i) space_.prefetch_row(fresh[i]);
+      memory_.scored += n;
+      ++memory_.hops;
+    }
+    float* distances = memory_.distances.data();
+    space_.score(waiting, waiting_count_, distances);
+    for (size_t i = 0; i < waiting_count_; ++i) {
+      const size_t place = pool_insert(pool, &size_, ef_, pool_key(distances[i], waiting[i]));
+      if (place < next_) next_ = place;
+    }
+    if (next_ < size_) prefetch_bytes(graph_.links(key_slot(pool[next_])), room * sizeof(uint32_t));
+    swapped_ = !swapped_;
+    waiting_count_ = n;
+    return true;
+  }
+
+  Space& space_;
+  const Graph& graph_;
+  WalkMemory& memory_;
+  At at_ = At::links;
+  uint64_t best_ = 0;
+  int layer_ = 0;
+  const uint32_t* links_ = nullptr;
+  size_t count_ = 0, ef_ = 0, size_ = 0, next_ = 0;
+  size_t waiting_count_ = 0;  // rows of the expansion before, whose distances are still to come
+  bool swapped_ = false;      // which half of the slots holds them
+};
+
+/// Best-first search of the bottom layer through allowed nodes alone: where a neighbor is not allowed, its own
+/// neighbors stand in for it (Patel, Kraft et al.: "ACORN", 2024). Starts from the `seeds` keys that the pool holds.
+template <class Space, class Graph, class Allowed>
+size_t search_allowed(const Space& space, const Graph& graph, WalkMemory& memory, size_t ef, size_t seeds,
+                      const Allowed& allowed) {
+  uint64_t* pool = memory.pool.data();
+  uint32_t* fresh = memory.slots.data();
+  float* distances = memory.distances.data();
+  const size_t room = graph.room(0);
+  size_t size = 0, n = 0, next = 0;
+  const auto flush = [&] {
+    space.score(fresh, n, distances);
+    memory.scored += n;
+    for (size_t i = 0; i < n; ++i) {
+      const size_t place = pool_insert(pool, &size, ef, pool_key(distances[i], fresh[i]));
+      if (place == ef) continue;
+      prefetch_bytes(graph.links(fresh[i]), room * sizeof *fresh);
+      if (place < next) next = place;
+    }
+    n = 0;
+  };
+  const auto take = [&](uint32_t slot) {
+    if (!memory.visited.add(slot)) return;
+    space.prefetch_row(slot);
+    fresh[n++] = slot;
+    if (n == room) flush();
+  };
+  const auto expand = [&](uint32_t slot) {
+    const uint32_t* links = graph.links(slot);
+    for (size_t i = 0; i < room && links[i] != kNoLink; ++i) prefetch_bytes(graph.links(links[i] & kSlotMask), 128);
+    for (size_t i = 0; i < room && links[i] != kNoLink; ++i) {
+      const uint32_t other = links[i] & kSlotMask;
+      if (allowed(other)) {
+        take(other);
+      } else if (memory.visited.add(other)) {
+        const uint32_t* further = graph.links(other);
+        for (size_t j = 0; j < room && further[j] != kNoLink; ++j) {
+          if (allowed(further[j] & kSlotMask)) take(further[j] & kSlotMask);
+        }
+      }
+    }
+    ++memory.hops;
+  };
+  uint32_t starts[64];
+  seeds = std::min(seeds, sizeof starts / sizeof *starts);
+  for (size_t i = 0; i < seeds; ++i) starts[i] = key_slot(pool[i]);
+  for (size_t i = 0; i < seeds; ++i) {
+    if (allowed(starts[i])) take(starts[i]);
+  }
+  for (size_t i = 0; i < seeds; ++i) {
+    if (!allowed(starts[i]) && memory.visited.add(starts[i])) expand(starts[i]);
+  }
+  flush();
+  next = 0;
+  while (next < size) {
+    const uint32_t slot = key_slot(pool[next]);
+    pool[next++] |= 1;
+    expand(slot);
+    flush();
+    while (next < size && (pool[next] & 1) != 0) ++next;
+  }
+  memory.visited.clear();
+  return size;
+}
+
+}  // namespace annex
