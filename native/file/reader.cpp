@@ -1,0 +1,72 @@
+#include "file/reader.h"
+
+#include <algorithm>
+
+#include "base/parallel.h"
+
+namespace annex {
+namespace {
+constexpr uint64_t kPart = 1 << 20;  // bytes that one thread takes at a time
+}
+
+Status FileReader::prepare(bool verified) {
+  if (!state_.resize_zeroed(container_.size())) return out_of_memory(container_.size());
+  for (size_t i = 0; i < state_.size(); ++i) state_[i].verified = verified;
+  return read(kInfoTag, &info_);
+}
+
+bool FileReader::has(Tag tag) const {
+  const size_t i = container_.find(tag);
+  if (i == Container::npos) return false;
+  state_[i].known = true;
+  return true;
+}
+
+Status FileReader::get(Tag tag, uint16_t version, Content content, void** data, size_t* bytes) const {
+  const size_t i = container_.find(tag);
+  if (i == Container::npos) return corrupt(tag, "it is missing");
+  const FileEntry& entry = container_[i];
+  state_[i].known = true;
+  if (entry.version != version) {
+    return fail(Status::unsupported, "section %s: version %u, and this annex reads version %u: update it",
+                TagName(tag).text, entry.version, version);
+  }
+  if (content == Content::steering) {
+    const Status status = verify(i);
+    if (status != Status::ok) return status;
+  }
+  *data = image_.data() + entry.offset;
+  *bytes = static_cast<size_t>(entry.length);
+  return Status::ok;
+}
+
+Status FileReader::verify(size_t i) const {
+  if (state_[i].verified) return Status::ok;
+  const FileEntry& entry = container_[i];
+  image_.will_read(entry.offset, entry.length);
+  const size_t parts = static_cast<size_t>((entry.length + kPart - 1) / kPart);
+  const auto length_of = [&](size_t part) { return static_cast<size_t>(std::min(kPart, entry.length - part * kPart)); };
+  Buffer<uint32_t> sums;
+  if (!sums.resize(parts)) return out_of_memory(parts * sizeof(uint32_t));
+  parallel_for(parts, 0, [&](size_t part) {
+    sums[part] = checksum(0, image_.data() + entry.offset + part * kPart, length_of(part));
+  });
+  uint32_t sum = 0;
+  for (size_t part = 0; part < parts; ++part) sum = join_checksums(sum, sums[part], length_of(part));
+  if (sum != container_.checksum_of(i)) return corrupt(entry.tag, "its checksum does not match");
+  state_[i].verified = true;
+  return Status::ok;
+}
+
+Status FileReader::finish() const {
+  for (size_t i = 0; i < state_.size(); ++i) {
+    const FileEntry& entry = container_[i];
+    if (state_[i].known || (entry.flags & kCritical) == 0) continue;
+    return fail(Status::unsupported,
+                "section %s: it is needed to read the file, and this annex does not know it: update it",
+                TagName(entry.tag).text);
+  }
+  return Status::ok;
+}
+
+}  // namespace annex
