@@ -16,6 +16,13 @@ set(ANNEX_WASM_FEATURES -msimd128 -mbulk-memory -msign-ext -mnontrapping-fptoint
 # -O2: as fast as -O3 here, and smaller.
 target_compile_options(annex_core PUBLIC ${ANNEX_WASM_FEATURES} -fno-exceptions -fno-rtti -O2)
 
+# What is fast is in the kernels; the rest is downloaded more often than it is waited for.
+foreach(source IN LISTS ANNEX_CORE_SOURCES)
+  if(NOT source MATCHES "/native/kernels/")
+    set_source_files_properties(${source} PROPERTIES COMPILE_OPTIONS -Os)
+  endif()
+endforeach()
+
 add_executable(annex_wasm wasm/layout.cpp wasm/memory.cpp $<TARGET_OBJECTS:annex_core>)
 target_include_directories(annex_wasm PRIVATE native)
 target_compile_options(annex_wasm PRIVATE ${ANNEX_WASM_FEATURES} -fno-exceptions -fno-rtti)
@@ -56,8 +63,10 @@ if(WASM_METADCE AND WASM_OPT)
     COMMAND ${WASM_OPT} ${ANNEX_BINARYEN_FEATURES} -O3 $<TARGET_FILE:annex_wasm> -o $<TARGET_FILE:annex_wasm>)
 endif()
 
-# The parity test of the kernels, as a WASI program: test/wasm/kernels.mjs builds and runs it.
-add_executable(annex_wasm_kernels_test EXCLUDE_FROM_ALL test/native/kernels_test.cpp)
-target_link_libraries(annex_wasm_kernels_test PRIVATE annex_core)
-target_link_options(annex_wasm_kernels_test PRIVATE -O2 ${ANNEX_WASM_FEATURES} -sALLOW_MEMORY_GROWTH=1 -sTOTAL_STACK=4194304)
-set_target_properties(annex_wasm_kernels_test PROPERTIES OUTPUT_NAME kernels_test SUFFIX .wasm)
+# The parity tests of the kernels, as WASI programs: test/wasm/kernels.mjs builds and runs them.
+foreach(name IN ITEMS kernels_test codes_test)
+  add_executable(annex_wasm_${name} EXCLUDE_FROM_ALL test/native/${name}.cpp)
+  target_link_libraries(annex_wasm_${name} PRIVATE annex_core)
+  target_link_options(annex_wasm_${name} PRIVATE -O2 ${ANNEX_WASM_FEATURES} -sALLOW_MEMORY_GROWTH=1 -sTOTAL_STACK=4194304)
+  set_target_properties(annex_wasm_${name} PROPERTIES OUTPUT_NAME ${name} SUFFIX .wasm)
+endforeach()

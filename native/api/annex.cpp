@@ -1,23 +1,24 @@
 // The C ABI over the index interface: handles, the guard against C++ exceptions, tokens for other threads.
 #include "api/annex.h"
 
-#include <atomic>
 #include <cmath>
 #include <cstdlib>
 #include <new>
 
+#include "api/handles.h"
 #include "base/parallel.h"
 #include "base/status.h"
 #include "index/index.h"
 #include "index/registry.h"
 #include "kernels/dispatch.h"
 #if !defined(__wasm__)
-#include <exception>
 #include <mutex>
 #include <random>
 #endif
 
 using annex::fail;
+using annex::guarded;
+using annex::null_argument;
 using annex::Status;
 
 static_assert(static_cast<int>(Status::internal) == ANNEX_INTERNAL && static_cast<int>(Status::busy) == ANNEX_BUSY);
@@ -25,14 +26,12 @@ static_assert(static_cast<int>(annex::Scalar::bits) == ANNEX_STORE_BITS);
 static_assert(static_cast<int>(annex::Metric::jaccard) == ANNEX_JACCARD);
 static_assert(static_cast<int>(annex::Input::bits) == ANNEX_BITS);
 static_assert(static_cast<int>(annex::Key::sidecar) == ANNEX_KEY_SIDECAR);
+static_assert(static_cast<int>(annex::Key::anisotropic) == ANNEX_KEY_ANISOTROPIC);
 static_assert(static_cast<int>(annex::Key::threads) == ANNEX_KEY_THREADS);
-
-struct AnnexIndex {
-  annex::Index* index;
-  std::atomic<uint32_t> references{1};
-  double token = 0;
-  AnnexIndex* next_shared = nullptr;  // the list of shared handles
-};
+static_assert(static_cast<int>(annex::Key::early_stop) == ANNEX_KEY_EARLY_STOP);
+static_assert(static_cast<int>(annex::Storage::rabitq) == ANNEX_STORE_RABITQ);
+static_assert(static_cast<int>(annex::WriteMode::compact) == ANNEX_COMPACT);
+static_assert(static_cast<int>(annex::Phase::write) == ANNEX_PHASE_WRITE);
 
 struct AnnexWriter {
   annex::Writer* writer;
@@ -40,30 +39,6 @@ struct AnnexWriter {
 };
 
 namespace {
-
-constexpr const char* kVersion = "0.1.0";
-
-AnnexStatus code(Status status) { return static_cast<AnnexStatus>(status); }
-
-// The core does not throw, but the standard library may where it allocates.
-template <class F>
-AnnexStatus guarded(F&& body) {
-#if defined(__wasm__)
-  return code(body());
-#else
-  try {
-    return code(body());
-  } catch (const std::bad_alloc&) {
-    return code(fail(Status::out_of_memory, "out of memory"));
-  } catch (const std::exception& error) {
-    return code(fail(Status::internal, "unexpected: %s", error.what()));
-  } catch (...) {
-    return code(fail(Status::internal, "unexpected exception"));
-  }
-#endif
-}
-
-Status null_argument() { return fail(Status::invalid_argument, "a pointer that must not be null is null"); }
 
 #if !defined(__wasm__)
 std::mutex shared_mutex;
@@ -77,25 +52,45 @@ double new_token() {
 }
 #endif
 
-Status read_threads(const AnnexSearch& search, size_t* threads) {
-  *threads = 0;
+Status read_whole(const char* name, double value, double least, double most, size_t* out) {
+  if (!(value >= least && value <= most) || value != std::floor(value)) {
+    return fail(Status::invalid_argument, "%s is %g: expected a whole number from %.0f to %.0f", name, value, least,
+                most);
+  }
+  *out = static_cast<size_t>(value);
+  return Status::ok;
+}
+
+Status read_factor(const char* name, double value, float* out) {
+  if (!(value >= 1 && value <= 1e6)) {
+    return fail(Status::invalid_argument, "%s is %g: expected a number from 1 to 1e6", name, value);
+  }
+  *out = static_cast<float>(value);
+  return Status::ok;
+}
+
+Status read_params(const AnnexSearch& search, annex::SearchParams* params) {
+  *params = {};
   for (size_t i = 0; i < search.option_pairs; ++i) {
     const double key = search.options[2 * i];
     const double value = search.options[2 * i + 1];
-    if (key != static_cast<double>(annex::Key::threads)) {
-      return fail(Status::invalid_argument, "a search of this index takes no option with key %g", key);
+    Status status = Status::ok;
+    switch (annex::key_of(key)) {
+      case annex::Key::threads: status = read_whole("threads", value, 0, 1024, &params->threads); break;
+      case annex::Key::ef_search: status = read_whole("efSearch", value, 1, 1 << 24, &params->ef_search); break;
+      case annex::Key::nprobe: status = read_whole("nprobe", value, 1, 1 << 24, &params->nprobe); break;
+      case annex::Key::rerank_factor: status = read_factor("rerankFactor", value, &params->rerank_factor); break;
+      case annex::Key::early_stop: status = read_factor("earlyStop", value, &params->early_stop); break;
+      default: return fail(Status::invalid_argument, "a search takes no option with key %g", key);
     }
-    if (!(value >= 0 && value <= 1024) || value != std::floor(value)) {
-      return fail(Status::invalid_argument, "threads is %g: expected a whole number from 0 (all) to 1024", value);
-    }
-    *threads = static_cast<size_t>(value);
+    if (status != Status::ok) return status;
   }
   return Status::ok;
 }
 
 }  // namespace
 
-const char* annex_version(void) { return kVersion; }
+const char* annex_version(void) { return annex::kVersion; }
 const char* annex_isa(void) { return annex::kernels().name; }
 const char* annex_isa_note(void) { return annex::kernels_note(); }
 uint32_t annex_threads(void) { return static_cast<uint32_t>(annex::pool_threads()); }
@@ -207,14 +202,24 @@ void annex_stats(const AnnexIndex* index, AnnexStats* out) {
   out->bytes_total = static_cast<double>(stats.bytes_total + sizeof(AnnexIndex));
   out->scanned = static_cast<double>(stats.scanned);
   out->rescored = static_cast<double>(stats.rescored);
+  out->bytes_links = static_cast<double>(stats.bytes_links);
+  out->bytes_codes = static_cast<double>(stats.bytes_codes);
+  out->bytes_rerank = static_cast<double>(stats.bytes_rerank);
+  out->bytes_codebooks = static_cast<double>(stats.bytes_codebooks);
+  out->removed = static_cast<double>(stats.removed);
+  out->trained = stats.trained ? 1 : 0;
+  out->hops = static_cast<double>(stats.hops);
+  out->exact_searches = static_cast<double>(stats.exact_searches);
 }
+
+int32_t annex_loaded(const AnnexIndex* index) { return index->index->loaded() ? 1 : 0; }
 
 AnnexStatus annex_writer_open(AnnexIndex* index, AnnexWriteMode mode, AnnexWriter** out) {
   return guarded([&] {
     if (index == nullptr || out == nullptr) return null_argument();
     *out = nullptr;
-    if (mode != ANNEX_ADD && mode != ANNEX_UPSERT) {
-      return fail(Status::invalid_argument, "unknown write mode %d: expected 0 (add) or 1 (upsert)",
+    if (mode < ANNEX_ADD || mode > ANNEX_COMPACT) {
+      return fail(Status::invalid_argument, "unknown write mode %d: expected 0 (add) to 3 (compact)",
                   static_cast<int>(mode));
     }
     AnnexWriter* handle = new (std::nothrow) AnnexWriter{nullptr, index};
@@ -235,6 +240,16 @@ AnnexStatus annex_writer_append(AnnexWriter* writer, AnnexInput type, const void
   return guarded([&] {
     if (writer == nullptr || (rows == nullptr && n != 0)) return null_argument();
     return writer->writer->append(static_cast<annex::Input>(type), rows, n, ids, cancel);
+  });
+}
+
+AnnexStatus annex_writer_step(AnnexWriter* writer, const int32_t* cancel, AnnexProgress* progress) {
+  return guarded([&] {
+    if (writer == nullptr || progress == nullptr) return null_argument();
+    annex::Progress made;
+    const Status status = writer->writer->step(cancel, &made);
+    *progress = {made.done, made.total, static_cast<int32_t>(made.phase), made.finished};
+    return status;
   });
 }
 
@@ -293,7 +308,7 @@ AnnexStatus annex_search(const AnnexIndex* index, const AnnexSearch* search) {
     request.type = static_cast<annex::Input>(s.type);
     request.nq = s.nq;
     request.k = s.k;
-    const Status status = read_threads(s, &request.threads);
+    const Status status = read_params(s, &request.params);
     if (status != Status::ok) return status;
     request.filter = {static_cast<annex::Filter::Kind>(s.filter_kind), s.filter, s.filter_count};
     request.cancel = s.cancel;

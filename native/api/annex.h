@@ -43,7 +43,7 @@ typedef enum AnnexStatus {
 typedef enum AnnexInput { ANNEX_F32 = 0, ANNEX_I8 = 1, ANNEX_U8 = 2, ANNEX_BITS = 3 } AnnexInput;
 
 /* Values of the option ANNEX_KIND, ANNEX_METRIC, ANNEX_STORAGE, ANNEX_SIDECAR. */
-typedef enum AnnexKind { ANNEX_FLAT = 0 } AnnexKind;
+typedef enum AnnexKind { ANNEX_FLAT = 0, ANNEX_HNSW = 1, ANNEX_IVF = 2 } AnnexKind;
 typedef enum AnnexMetric {
   ANNEX_L2 = 0,
   ANNEX_IP = 1,
@@ -59,8 +59,14 @@ typedef enum AnnexStorage {
   ANNEX_STORE_SQ8 = 3,
   ANNEX_STORE_I8 = 4,
   ANNEX_STORE_U8 = 5,
-  ANNEX_STORE_BITS = 6
+  ANNEX_STORE_BITS = 6,
+  ANNEX_STORE_PQ = 7,
+  ANNEX_STORE_RABITQ = 8
 } AnnexStorage;
+typedef enum AnnexRotation { ANNEX_ROTATION_NONE = 0, ANNEX_ROTATION_OPQ = 1, ANNEX_ROTATION_RANDOM = 2 } AnnexRotation;
+typedef enum AnnexCoarse { ANNEX_COARSE_FLAT = 0, ANNEX_COARSE_HNSW = 1 } AnnexCoarse;
+/* hnsw: PLAIN keeps links and rows; CODES keeps four-bit codes of the rows besides, by which the graph is walked. */
+typedef enum AnnexLayout { ANNEX_LAYOUT_AUTO = 0, ANNEX_LAYOUT_PLAIN = 1, ANNEX_LAYOUT_CODES = 2 } AnnexLayout;
 typedef enum AnnexSidecar { ANNEX_SIDECAR_AUTO = 0, ANNEX_SIDECAR_NONE = 1, ANNEX_SIDECAR_I8 = 2 } AnnexSidecar;
 
 /* Option keys. An unknown key, or one that the kind does not take, is ANNEX_INVALID_ARGUMENT. */
@@ -68,10 +74,30 @@ typedef enum AnnexKey {
   ANNEX_KEY_KIND = 0,
   ANNEX_KEY_DIM = 1, /* 1 … 32768; under bits a multiple of 8 */
   ANNEX_KEY_METRIC = 2,
-  ANNEX_KEY_STORAGE = 3, /* default F32; BITS for hamming and jaccard */
-  ANNEX_KEY_SIDECAR = 4, /* flat: the int8 copy that speeds up exact f32 search; default AUTO */
+  ANNEX_KEY_STORAGE = 3,         /* default F32; BITS for hamming and jaccard */
+  ANNEX_KEY_SIDECAR = 4,         /* flat: the int8 copy that speeds up exact f32 search; default AUTO */
+  ANNEX_KEY_M = 5,               /* hnsw: links a node above the bottom layer, twice as many there; 2 … 512 */
+  ANNEX_KEY_EF_CONSTRUCTION = 6, /* hnsw: candidates looked at for the links of a new node; from 1 on */
+  ANNEX_KEY_SEED = 7,            /* of everything random: levels, samples, rotations; a whole number below 2^53 */
+  ANNEX_KEY_RERANK = 8,          /* a wider copy of the rows that decides among the best: AnnexStorage, or -1: none */
+  ANNEX_KEY_LAYOUT = 9,          /* hnsw: AnnexLayout */
+  ANNEX_KEY_NLIST = 10,          /* ivf: lists */
+  ANNEX_KEY_COARSE = 11,         /* ivf: AnnexCoarse, how the lists next to a query are found */
+  ANNEX_KEY_SPILL = 12,          /* ivf: further lists that a row is put into, 0 or 1 */
+  ANNEX_KEY_BALANCED = 13,       /* ivf: 1 evens out the lengths of the lists in training */
+  ANNEX_KEY_ITERATIONS = 14,     /* of k-means in training */
+  ANNEX_KEY_MAX_POINTS = 15,     /* training rows a centroid beyond which a sample is drawn */
+  ANNEX_KEY_CODE_M = 20,         /* pq: sub-quantizers */
+  ANNEX_KEY_CODE_BITS = 21,      /* pq: 4 or 8 a sub-quantizer; rabitq: 1 … 8 a dimension */
+  ANNEX_KEY_ROTATION = 22,       /* pq: AnnexRotation */
+  ANNEX_KEY_ROTATED_DIM = 23,    /* pq: dimensions kept by the rotation; 0: all */
+  ANNEX_KEY_ANISOTROPIC = 24,    /* pq under ip and cosine: weight of the error along the row, from 1 (off) on */
   /* search */
-  ANNEX_KEY_THREADS = 100 /* 0 or absent: all of the pool */
+  ANNEX_KEY_THREADS = 100,       /* 0 or absent: all of the pool */
+  ANNEX_KEY_EF_SEARCH = 101,     /* hnsw: length of the candidate pool; at least k */
+  ANNEX_KEY_NPROBE = 102,        /* ivf: lists to look into; at most nlist */
+  ANNEX_KEY_RERANK_FACTOR = 103, /* rerank the best factor × k; a codec with an error bound does not need it */
+  ANNEX_KEY_EARLY_STOP = 104     /* ivf: skip lists whose centroid is this many times as far as the nearest one */
 } AnnexKey;
 
 typedef struct AnnexIndex AnnexIndex;
@@ -113,16 +139,45 @@ typedef struct AnnexStats {
   double bytes_sidecar; /* the narrow copy with its terms */
   double bytes_ids;     /* ids and their hash table; 0 while ids are 0, 1, 2 … */
   double bytes_norms;
-  double bytes_total; /* all of the above and fixed parts */
-  double scanned;     /* rows whose distance or bound was computed, over all searches so far */
-  double rescored;    /* of those, rows whose canonical distance was computed after the bound had let them pass */
+  double bytes_total;     /* all of the above and fixed parts */
+  double scanned;         /* rows whose distance or bound was computed, over all searches so far */
+  double rescored;        /* of those, rows whose canonical distance was computed after the bound had let them pass */
+  double bytes_links;     /* hnsw: links of all layers */
+  double bytes_codes;     /* pq, rabitq, codes beside the links: codes with their factors */
+  double bytes_rerank;    /* the wider copy */
+  double bytes_codebooks; /* centroids, codebooks, rotations */
+  double removed;         /* rows that are gone but still take room, until compact */
+  double trained;         /* 1: ready to add; kinds without training are always */
+  double hops;            /* hnsw: nodes expanded, over all searches */
+  double exact_searches;  /* hnsw: filtered searches answered by an exact scan of what the filter allows */
 } AnnexStats;
 void annex_stats(const AnnexIndex* index, AnnexStats* out);
+/* 0 for a mapped file that nothing has touched yet; annex_stats, like almost any call, then loads it first. */
+int32_t annex_loaded(const AnnexIndex* index);
 
 /* ---- writing ----
- * A writer stages rows where no search sees them; commit makes them visible at once, abort (or a failed append)
- * leaves the index as it was. */
-typedef enum AnnexWriteMode { ANNEX_ADD = 0, ANNEX_UPSERT = 1 } AnnexWriteMode;
+ * A writer stages rows where no search sees them; commit makes them visible at once, abort (or a failed append or
+ * step) leaves the index as it was: open, append …, step until it is finished, commit.
+ *   ADD, UPSERT  rows become part of the index
+ *   TRAIN        rows are the sample that the index is trained on (ids are null); commit makes it trained
+ *   COMPACT      no rows; gives back the room of removed rows */
+typedef enum AnnexWriteMode { ANNEX_ADD = 0, ANNEX_UPSERT = 1, ANNEX_TRAIN = 2, ANNEX_COMPACT = 3 } AnnexWriteMode;
+/* What a writer is at: ts/write.ts holds the same list. */
+typedef enum AnnexPhase {
+  ANNEX_PHASE_ADD = 0,       /* taking rows in */
+  ANNEX_PHASE_LINK = 1,      /* linking nodes of a graph */
+  ANNEX_PHASE_KMEANS = 2,    /* coarse centroids */
+  ANNEX_PHASE_ROTATION = 3,  /* OPQ's alternation */
+  ANNEX_PHASE_CODEBOOKS = 4, /* codebooks of a codec */
+  ANNEX_PHASE_COMPACT = 5,
+  ANNEX_PHASE_READ = 6, /* reading and checking a file; bytes */
+  ANNEX_PHASE_WRITE = 7 /* writing a file; bytes */
+} AnnexPhase;
+typedef struct AnnexProgress {
+  double done, total; /* in units of the phase */
+  int32_t phase;      /* AnnexPhase */
+  int32_t finished;   /* 1: nothing is left to do before commit */
+} AnnexProgress;
 AnnexStatus annex_writer_open(AnnexIndex* index, AnnexWriteMode mode, AnnexWriter** out); /* BUSY */
 /* Rows lie one behind another. `ids` may be null: ids then continue from the largest ever given plus one (null ids are
  * INVALID_ID for upsert). Bad rows are named by their position since the writer was opened: NOT_FINITE, INVALID_ID,
@@ -130,6 +185,10 @@ AnnexStatus annex_writer_open(AnnexIndex* index, AnnexWriteMode mode, AnnexWrite
  */
 AnnexStatus annex_writer_append(AnnexWriter* writer, AnnexInput type, const void* rows, size_t n, const double* ids,
                                 const int32_t* cancel);
+/* Does the next part of the work that follows the last append: some 50 ms of it on one thread, the same parts whatever
+ * the number of threads, so that results do not depend on it. Commit without having stepped to the end does the rest.
+ * After ABORTED or another failure only abort is possible. */
+AnnexStatus annex_writer_step(AnnexWriter* writer, const int32_t* cancel, AnnexProgress* progress);
 AnnexStatus annex_writer_commit(AnnexWriter* writer); /* frees the writer, also when it fails */
 void annex_writer_abort(AnnexWriter* writer);         /* frees the writer; null is allowed */
 
@@ -161,6 +220,43 @@ typedef struct AnnexSearch {
   int32_t filter_kind; /* AnnexFilterKind */
 } AnnexSearch;
 AnnexStatus annex_search(const AnnexIndex* index, const AnnexSearch* search);
+
+/* ---- files ---- (the bytes: native/file/FORMAT.md)
+ * Saving. While a saver is open the index takes no writer (BUSY), and searches go on. The bytes are pulled by read, in
+ * order; or, natively, written to a path by target and then step until it is finished. */
+typedef struct AnnexSaver AnnexSaver;
+/* `metadata` (may be null) is kept in the file and handed out by annex_opener_metadata. */
+AnnexStatus annex_saver_open(AnnexIndex* index, const void* metadata, size_t metadata_bytes, AnnexSaver** out);
+double annex_saver_size(const AnnexSaver* saver); /* bytes of the whole file */
+/* The next bytes: `room` of them, fewer only at the end. */
+AnnexStatus annex_saver_read(AnnexSaver* saver, void* buffer, size_t room, size_t* written);
+/* Writes to a new file beside `path` (UTF-8), which takes its place at once, and whole, in the last step. IO;
+ * UNSUPPORTED on WebAssembly. */
+AnnexStatus annex_saver_target(AnnexSaver* saver, const char* path);
+AnnexStatus annex_saver_step(AnnexSaver* saver, const int32_t* cancel, AnnexProgress* progress);
+/* Frees the saver; a file that was not finished is removed, and what was at its path stays. Null is allowed. */
+void annex_saver_close(AnnexSaver* saver);
+
+/* Opening: bytes by append, in order, or, natively, a path; then step until it is finished, then finish. Whatever the
+ * bytes are, the outcome is an index or CORRUPT, UNSUPPORTED, IO or OUT_OF_MEMORY with what is wrong and where. After a
+ * failure only close is possible. */
+typedef enum AnnexOpen {
+  ANNEX_OPEN_MMAP = 1,     /* a path: the file is mapped, and loaded at first touch where LAZY too */
+  ANNEX_OPEN_LAZY = 2,     /* rows and codes are not compared with their checksums, positions and links always */
+  ANNEX_OPEN_READ_ONLY = 4 /* the index takes no writer: UNSUPPORTED */
+} AnnexOpen;
+typedef struct AnnexOpener AnnexOpener;
+AnnexStatus annex_opener_open(int32_t flags, AnnexOpener** out);
+AnnexStatus annex_opener_path(AnnexOpener* opener, const char* path);
+/* How many bytes append will bring in all, where that is known: checked before there is room for them. */
+AnnexStatus annex_opener_expect(AnnexOpener* opener, double bytes);
+AnnexStatus annex_opener_append(AnnexOpener* opener, const void* bytes, size_t n);
+AnnexStatus annex_opener_step(AnnexOpener* opener, const int32_t* cancel, AnnexProgress* progress);
+/* Returns how many bytes of metadata there are (0: none); writes at most `room` of them. Between the last step and
+ * finish. */
+size_t annex_opener_metadata(const AnnexOpener* opener, void* out, size_t room);
+AnnexStatus annex_opener_finish(AnnexOpener* opener, AnnexIndex** out);
+void annex_opener_close(AnnexOpener* opener); /* null is allowed */
 
 #ifdef __cplusplus
 }

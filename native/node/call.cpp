@@ -2,6 +2,7 @@
 
 #include <cstdarg>
 #include <cstdio>
+#include <iterator>
 
 #include "node/handles.h"
 
@@ -121,10 +122,29 @@ bool Call::writer(size_t i, WriterHandle** out) const {
   return handle(i, "a writer", WriterHandle::tag, reinterpret_cast<void**>(out));
 }
 
+bool Call::string(size_t i, const char* name, std::string* out) const {
+  size_t length = 0;
+  if (napi_get_value_string_utf8(env_, values_[i], nullptr, 0, &length) != napi_ok) {
+    return fail(ANNEX_INVALID_TYPE, "addon: %s must be a string", name);
+  }
+  out->resize(length);
+  napi_get_value_string_utf8(env_, values_[i], out->data(), length + 1, &length);
+  return true;
+}
+
 napi_value make_number(napi_env env, double value) {
   napi_value number = nullptr;
   napi_create_double(env, value, &number);
   return number;
+}
+
+napi_value make_progress(napi_env env, const AnnexProgress& progress) {
+  const double fields[] = {progress.done, progress.total, static_cast<double>(progress.phase),
+                           static_cast<double>(progress.finished)};
+  napi_value out = nullptr;
+  napi_create_array_with_length(env, std::size(fields), &out);
+  for (uint32_t i = 0; i < std::size(fields); ++i) napi_set_element(env, out, i, make_number(env, fields[i]));
+  return out;
 }
 
 }  // namespace annex::node

@@ -6,6 +6,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <string>
 
 #include "node/environment.h"
 
@@ -70,6 +71,12 @@ class Call {
   /// The handle, open or not.
   bool index_handle(size_t i, IndexHandle** out) const;
   bool writer(size_t i, WriterHandle** out) const;
+  /// The object that wraps a Handle; `kind` is what messages call it.
+  template <class Handle>
+  bool wrapped(size_t i, const char* kind, Handle** out) const {
+    return handle(i, kind, Handle::tag, reinterpret_cast<void**>(out));
+  }
+  bool string(size_t i, const char* name, std::string* out) const;
 
  private:
   bool typed_array(size_t i, const char* name, napi_typedarray_type type, void** data, size_t* length) const;
@@ -91,5 +98,7 @@ inline bool is_product(size_t length, size_t a, size_t b) {
 inline size_t row_length(AnnexInput type, size_t dim) { return type == ANNEX_BITS ? dim / 8 : dim; }
 
 napi_value make_number(napi_env env, double value);
+/// [done, total, phase, finished].
+napi_value make_progress(napi_env env, const AnnexProgress& progress);
 
 }  // namespace annex::node

@@ -23,7 +23,8 @@ void collect(napi_env env, IndexHandle& handle) {
   if (handle.index != nullptr) handle.index->close(env);
 }
 
-void collect(napi_env, WriterHandle&) {}
+template <class Handle>
+void collect(napi_env, Handle&) {}
 
 template <class Handle>
 napi_value wrap_handle(Environment& environment, std::unique_ptr<Handle> handle) {
@@ -57,13 +58,13 @@ void Index::hold(AnnexIndex* core) {
 
 Index::~Index() {
   if (core_ == nullptr) return;
-  AnnexStats stats;
-  annex_stats(core_, &stats);
+  AnnexStats stats{};
+  if (annex_loaded(core_) != 0) annex_stats(core_, &stats);
   if (stats.bytes_total < kLargeBytes || annex_submit(release, core_) != ANNEX_OK) annex_release(core_);
 }
 
 void Index::account(napi_env env) {
-  if (!open_) return;
+  if (!open_ || annex_loaded(core_) == 0) return;
   AnnexStats stats;
   annex_stats(core_, &stats);
   const int64_t change = static_cast<int64_t>(stats.bytes_total) - accounted_;
@@ -85,6 +86,28 @@ napi_value wrap(Environment& environment, std::unique_ptr<IndexHandle> handle) {
 
 napi_value wrap(Environment& environment, std::unique_ptr<WriterHandle> handle) {
   return wrap_handle(environment, std::move(handle));
+}
+
+napi_value wrap(Environment& environment, std::unique_ptr<SaverHandle> handle) {
+  return wrap_handle(environment, std::move(handle));
+}
+
+napi_value wrap(Environment& environment, std::unique_ptr<OpenerHandle> handle) {
+  return wrap_handle(environment, std::move(handle));
+}
+
+AnnexStatus Saving::step(const int32_t* cancel, AnnexProgress* progress) {
+  if (const std::string path = std::exchange(path_, {}); !path.empty()) {
+    if (const AnnexStatus status = annex_saver_target(core_, path.c_str()); status != ANNEX_OK) return status;
+  }
+  return annex_saver_step(core_, cancel, progress);
+}
+
+AnnexStatus Opening::step(const int32_t* cancel, AnnexProgress* progress) {
+  if (const std::string path = std::exchange(path_, {}); !path.empty()) {
+    if (const AnnexStatus status = annex_opener_path(core_, path.c_str()); status != ANNEX_OK) return status;
+  }
+  return annex_opener_step(core_, cancel, progress);
 }
 
 }  // namespace annex::node

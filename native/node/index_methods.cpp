@@ -3,26 +3,13 @@
 #include <utility>
 
 #include "node/block.h"
+#include "node/hand_out.h"
 #include "node/handles.h"
 #include "node/methods.h"
 #include "node/task.h"
 
 namespace annex::node {
 namespace {
-
-/// The object for the index that `make` puts into its argument.
-template <class Make>
-napi_value hand_out(Call& call, Make make) {
-  auto handle = std::make_unique<IndexHandle>();
-  handle->index = std::make_shared<Index>();
-  Index& index = *handle->index;
-  AnnexIndex* core = nullptr;
-  if (const AnnexStatus status = make(&core); status != ANNEX_OK) return call.fail(status);
-  index.hold(core);
-  const napi_value object = wrap(call.environment(), std::move(handle));
-  if (object != nullptr) index.account(call.env());
-  return object;
-}
 
 class RemoveTask final : public Task {
  public:

@@ -30,8 +30,25 @@ napi_value search_async(Call& call);
 napi_value open_writer(Call& call);
 napi_value append(Call& call);
 napi_value append_async(Call& call);
+napi_value step(Call& call);
+napi_value step_async(Call& call);
 napi_value commit(Call& call);
 napi_value commit_async(Call& call);
 napi_value abort(Call& call);
+
+napi_value open_saver(Call& call);
+napi_value saver_size(Call& call);
+napi_value saver_read(Call& call);
+napi_value saver_step(Call& call);
+napi_value saver_step_async(Call& call);
+napi_value close_saver(Call& call);
+
+napi_value open_opener(Call& call);
+napi_value opener_append(Call& call);
+napi_value opener_step(Call& call);
+napi_value opener_step_async(Call& call);
+napi_value opener_metadata(Call& call);
+napi_value opener_finish(Call& call);
+napi_value close_opener(Call& call);
 
 }  // namespace annex::node

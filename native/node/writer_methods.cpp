@@ -1,3 +1,4 @@
+#include <iterator>
 #include <utility>
 
 #include "node/block.h"
@@ -104,6 +105,22 @@ class AppendTask final : public WriterTask {
   const double* ids_ = nullptr;
 };
 
+class StepTask final : public WriterTask {
+ public:
+  using WriterTask::WriterTask;
+
+ protected:
+  AnnexStatus run() override { return writer_->step(cancel_flag(), &progress_); }
+
+  Settled hand_over(napi_env env, napi_value* value, AnnexStatus*, const char**) override {
+    *value = make_progress(env, progress_);
+    return Settled::yes;
+  }
+
+ private:
+  AnnexProgress progress_ = {};
+};
+
 class CommitTask final : public WriterTask {
  public:
   CommitTask(const Call& call, WriterHandle* handle) : WriterTask(call, handle, 0) {}
@@ -127,7 +144,7 @@ class CommitTask final : public WriterTask {
 napi_value open_writer(Call& call) {
   IndexHandle* index;
   AnnexWriteMode mode;
-  if (!call.index(0, &index) || !call.code(1, "mode", ANNEX_UPSERT, &mode)) return nullptr;
+  if (!call.index(0, &index) || !call.code(1, "mode", ANNEX_COMPACT, &mode)) return nullptr;
   auto handle = std::make_unique<WriterHandle>();
   handle->writer = std::make_shared<Writer>(index->index);
   const AnnexStatus status = handle->writer->open(mode);
@@ -153,6 +170,24 @@ napi_value append_async(Call& call) {
   return call.environment().start(std::move(task));
 }
 
+napi_value step(Call& call) {
+  WriterHandle* handle;
+  if (!idle(call, &handle)) return nullptr;
+  AnnexProgress progress = {};
+  const AnnexStatus status = handle->writer->step(nullptr, &progress);
+  if (status != ANNEX_OK) return call.fail(status);
+  return make_progress(call.env(), progress);
+}
+
+napi_value step_async(Call& call) {
+  WriterHandle* handle;
+  double cancel_key;
+  if (!idle(call, &handle) || !call.number(1, "cancelKey", &cancel_key)) return nullptr;
+  auto task = std::make_unique<StepTask>(call, handle, cancel_key);
+  if (!task->hold(call)) return nullptr;
+  return call.environment().start(std::move(task));
+}
+
 napi_value commit(Call& call) {
   WriterHandle* handle;
   if (!idle(call, &handle)) return nullptr;
@@ -174,7 +209,7 @@ napi_value commit_async(Call& call) {
 napi_value abort(Call& call) {
   WriterHandle* handle;
   if (!call.writer(0, &handle)) return nullptr;
-  // A task that runs holds the writer until it ends: an append soon, a commit to its success.
+  // A task that runs holds the writer until it ends: an append or a step soon, a commit to its success.
   handle->writer.reset();
   if (handle->task != nullptr) call.environment().cancel(handle->task);
   return nullptr;
