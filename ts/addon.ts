@@ -2,14 +2,26 @@
  * The addon (native/node) as it presents itself: functions over positional arguments, checked again natively for
  * memory safety. Codes are those of native/api/annex.h.
  */
-import type { InputCode, Rows } from './backend.js';
+import type { InputCode, Rows, WriteMode } from './backend.js';
 
 declare const index: unique symbol;
 declare const writer: unique symbol;
+declare const saver: unique symbol;
+declare const opener: unique symbol;
 
 /** The object behind which the addon keeps an index. */
 export interface IndexHandle {
   readonly [index]: never;
+}
+
+/** The object behind which the addon keeps an index on its way into a file. */
+export interface SaverHandle {
+  readonly [saver]: never;
+}
+
+/** The object behind which the addon keeps a file on its way in. */
+export interface OpenerHandle {
+  readonly [opener]: never;
 }
 
 /** The object behind which the addon keeps a staged write. */
@@ -17,7 +29,7 @@ export interface WriterHandle {
   readonly [writer]: never;
 }
 
-type SearchArguments = [
+export type SearchArguments = [
   index: IndexHandle,
   queries: Rows,
   type: InputCode,
@@ -33,6 +45,9 @@ type SearchArguments = [
 ];
 
 type AppendArguments = [writer: WriterHandle, type: InputCode, rows: Rows, n: number, ids: Float64Array | null];
+
+/** The fields of AnnexProgress. */
+export type StepFields = [done: number, total: number, phase: number, finished: number];
 
 /** A number that is not 0 names the call for {@link Addon.cancel}; 0 means that it is never cancelled. */
 type CancelKey = number;
@@ -50,7 +65,7 @@ export interface Addon {
   close(index: IndexHandle): void;
   size(index: IndexHandle): number;
   nextId(index: IndexHandle): number;
-  /** Fills the eight fields of AnnexStats. */
+  /** Fills the fields of AnnexStats, in their order. */
   stats(index: IndexHandle, out: Float64Array): void;
   /** Fills (key, value) pairs; returns how many there are. */
   options(index: IndexHandle, out: Float64Array): number;
@@ -64,10 +79,28 @@ export interface Addon {
   search(...args: SearchArguments): void;
   searchAsync(...args: [...SearchArguments, cancelKey: CancelKey]): Promise<void>;
 
-  openWriter(index: IndexHandle, mode: 0 | 1): WriterHandle;
+  openWriter(index: IndexHandle, mode: WriteMode): WriterHandle;
   append(...args: AppendArguments): void;
   appendAsync(...args: [...AppendArguments, cancelKey: CancelKey]): Promise<void>;
+  step(writer: WriterHandle): StepFields;
+  stepAsync(writer: WriterHandle, cancelKey: CancelKey): Promise<StepFields>;
   commit(writer: WriterHandle): void;
   commitAsync(writer: WriterHandle): Promise<void>;
   abort(writer: WriterHandle): void;
+
+  /** A path is created, and opened, in the first step. */
+  openSaver(index: IndexHandle, metadata: Uint8Array | null, path: string | null): SaverHandle;
+  saverSize(saver: SaverHandle): number;
+  saverRead(saver: SaverHandle, out: Uint8Array): number;
+  saverStep(saver: SaverHandle): StepFields;
+  saverStepAsync(saver: SaverHandle, cancelKey: CancelKey): Promise<StepFields>;
+  closeSaver(saver: SaverHandle): void;
+
+  openOpener(flags: number, path: string | null, bytes: number): OpenerHandle;
+  openerAppend(opener: OpenerHandle, bytes: Uint8Array): void;
+  openerStep(opener: OpenerHandle): StepFields;
+  openerStepAsync(opener: OpenerHandle, cancelKey: CancelKey): Promise<StepFields>;
+  openerMetadata(opener: OpenerHandle): Uint8Array;
+  openerFinish(opener: OpenerHandle): IndexHandle;
+  closeOpener(opener: OpenerHandle): void;
 }

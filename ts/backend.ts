@@ -65,6 +65,39 @@ export interface Stats {
   readonly scanned: number;
   /** Rows whose exact distance was computed after the bound had let them pass. */
   readonly rescored: number;
+  /** Bytes of a graph's links. */
+  readonly bytesLinks: number;
+  /** Bytes of codes with their factors: pq, rabitq, and the codes beside a graph's links. */
+  readonly bytesCodes: number;
+  /** Bytes of the wider copy that reranks. */
+  readonly bytesRerank: number;
+  /** Bytes of centroids, codebooks and rotations. */
+  readonly bytesCodebooks: number;
+  /** Removed rows that still take room, until `compact()`. */
+  readonly removed: number;
+  /** Whether rows can be added: always, for kinds that need no training. */
+  readonly trained: boolean;
+  /** Nodes of a graph expanded by all searches so far. */
+  readonly hops: number;
+  /** Filtered searches of a graph that were answered by an exact scan of what the filter allows. */
+  readonly exactSearches: number;
+}
+
+/** What a writer is at; the position is the code in the C ABI (AnnexPhase). */
+export const PHASES = ['add', 'link', 'kmeans', 'rotation', 'codebooks', 'compact', 'read', 'write'] as const;
+export type Phase = (typeof PHASES)[number];
+
+/** Modes of a writer; the position is the code in the C ABI (AnnexWriteMode). */
+export const WRITE = { add: 0, upsert: 1, train: 2, compact: 3 } as const;
+export type WriteMode = (typeof WRITE)[keyof typeof WRITE];
+
+/** How far the work that follows the appends of a writer has come. */
+export interface StepProgress {
+  readonly done: number;
+  readonly total: number;
+  readonly phase: Phase;
+  /** Nothing is left to do before commit. */
+  readonly finished: boolean;
 }
 
 /** An index in a core. Opaque to the TypeScript API. */
@@ -76,7 +109,7 @@ export interface BackendIndex {
   nextId(): number;
   stats(): Stats;
   options(): Float64Array;
-  openWriter(mode: 0 | 1): BackendWriter;
+  openWriter(mode: WriteMode): BackendWriter;
   remove(ids: Float64Array): number;
   removeAsync(ids: Float64Array): Promise<number>;
   has(ids: Float64Array, found: Uint8Array): void;
@@ -87,12 +120,47 @@ export interface BackendIndex {
   searchAsync(job: SearchJob, signal?: AbortSignal): Promise<void>;
   /** A token by which another worker thread attaches to the same index; UNSUPPORTED on WASM. */
   share(): number;
+  /**
+   * Begins to save; the index takes no writer until the saver is closed. Without a path its bytes are read, with one
+   * (only where {@link Backend.files} is true) it is stepped until it is finished.
+   */
+  openSaver(metadata: Uint8Array | null, path: string | null): BackendSaver;
+}
+
+/** An index on its way into a file. */
+export interface BackendSaver {
+  /** Bytes of the whole file. */
+  size(): number;
+  /** Fills `out` with the next bytes; returns how many, fewer only at the end. */
+  read(out: Uint8Array): number;
+  step(): StepProgress;
+  stepAsync(signal?: AbortSignal): Promise<StepProgress>;
+  /** Idempotent. What was not finished leaves no trace. */
+  close(): void;
+}
+
+/** Flags of AnnexOpen. */
+export const OPEN = { mmap: 1, lazy: 2, readOnly: 4 } as const;
+
+/** A file on its way in: append its bytes, unless it was given a path, step until finished, finish. */
+export interface BackendOpener {
+  append(bytes: Uint8Array): void;
+  step(): StepProgress;
+  stepAsync(signal?: AbortSignal): Promise<StepProgress>;
+  /** Between the last step and finish. */
+  metadata(): Uint8Array;
+  finish(): BackendIndex;
+  /** Idempotent. */
+  close(): void;
 }
 
 /** A staged write; see annex_writer_open. */
 export interface BackendWriter {
   append(type: InputCode, rows: Rows, n: number, ids: Float64Array | null): void;
   appendAsync(type: InputCode, rows: Rows, n: number, ids: Float64Array | null, signal?: AbortSignal): Promise<void>;
+  /** The next part of the work that follows the last append. */
+  step(): StepProgress;
+  stepAsync(signal?: AbortSignal): Promise<StepProgress>;
   commit(): void;
   commitAsync(): Promise<void>;
   /** Idempotent, and allowed after commit. */
@@ -105,6 +173,10 @@ export interface Backend {
   create(options: Float64Array): BackendIndex;
   /** Attaches to an index shared by another thread. */
   attach(token: number): BackendIndex;
+  /** Whether the core reads and writes files by itself. */
+  readonly files: boolean;
+  /** `bytes`: how many will be appended in all, 0 when that is not known. */
+  openOpener(flags: number, path: string | null, bytes: number): BackendOpener;
   /** One turn of the event loop: what slices of long work wait for. */
   turn(): Promise<void>;
 }

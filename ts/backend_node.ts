@@ -1,7 +1,22 @@
-import { aborted } from './abort.js';
-import type { Addon, IndexHandle, WriterHandle } from './addon.js';
-import type { Backend, BackendIndex, BackendWriter, EngineInfo, InputCode, Rows, SearchJob, Stats } from './backend.js';
+import type { Addon, IndexHandle, SearchArguments, WriterHandle } from './addon.js';
+import type {
+  Backend,
+  BackendIndex,
+  BackendOpener,
+  BackendSaver,
+  BackendWriter,
+  EngineInfo,
+  InputCode,
+  Rows,
+  SearchJob,
+  Stats,
+  StepProgress,
+  WriteMode,
+} from './backend.js';
 import { errorOfStatus } from './errors.js';
+import { progressOf, STATS_FIELDS, statsOf } from './fields.js';
+import { NodeOpener, NodeSaver } from './node_files.js';
+import { Tasks } from './node_tasks.js';
 
 /** Room for the options of any kind of index, as (key, value) pairs. */
 const MAX_OPTIONS = 64;
@@ -29,6 +44,13 @@ export class NodeBackend implements Backend {
 
   attach(token: number): BackendIndex {
     return new NodeIndex(this.#addon, this.#tasks, this.#addon.attach(token));
+  }
+
+  readonly files = true;
+
+  openOpener(flags: number, path: string | null, bytes: number): BackendOpener {
+    const handle = this.#addon.openOpener(flags, path, bytes);
+    return new NodeOpener(this.#addon, this.#tasks, handle, (index) => new NodeIndex(this.#addon, this.#tasks, index));
   }
 
   turn(): Promise<void> {
@@ -60,11 +82,9 @@ class NodeIndex implements BackendIndex {
   }
 
   stats(): Stats {
-    const fields = new Float64Array(8);
+    const fields = new Float64Array(STATS_FIELDS);
     this.#addon.stats(this.#handle, fields);
-    const [size, bytesVectors, bytesSidecar, bytesIds, bytesNorms, bytesTotal, scanned, rescored] =
-      fields as unknown as [number, number, number, number, number, number, number, number];
-    return { size, bytesVectors, bytesSidecar, bytesIds, bytesNorms, bytesTotal, scanned, rescored };
+    return statsOf(fields);
   }
 
   options(): Float64Array {
@@ -72,7 +92,7 @@ class NodeIndex implements BackendIndex {
     return pairs.slice(0, 2 * this.#addon.options(this.#handle, pairs));
   }
 
-  openWriter(mode: 0 | 1): BackendWriter {
+  openWriter(mode: WriteMode): BackendWriter {
     return new NodeWriter(this.#addon, this.#tasks, this.#addon.openWriter(this.#handle, mode));
   }
 
@@ -97,7 +117,23 @@ class NodeIndex implements BackendIndex {
   }
 
   search(job: SearchJob): void {
-    this.#addon.search(
+    this.#addon.search(...this.#arguments(job));
+  }
+
+  searchAsync(job: SearchJob, signal?: AbortSignal): Promise<void> {
+    return this.#tasks.cancellable(signal, (key) => this.#addon.searchAsync(...this.#arguments(job), key));
+  }
+
+  share(): number {
+    return this.#addon.share(this.#handle);
+  }
+
+  openSaver(metadata: Uint8Array | null, path: string | null): BackendSaver {
+    return new NodeSaver(this.#addon, this.#tasks, this.#addon.openSaver(this.#handle, metadata, path));
+  }
+
+  #arguments(job: SearchJob): SearchArguments {
+    return [
       this.#handle,
       job.queries,
       job.type,
@@ -110,31 +146,7 @@ class NodeIndex implements BackendIndex {
       job.ids,
       job.distances,
       job.counts,
-    );
-  }
-
-  searchAsync(job: SearchJob, signal?: AbortSignal): Promise<void> {
-    return this.#tasks.cancellable(signal, (key) =>
-      this.#addon.searchAsync(
-        this.#handle,
-        job.queries,
-        job.type,
-        job.nq,
-        job.k,
-        job.options,
-        job.filterKind,
-        job.filter,
-        job.filterCount,
-        job.ids,
-        job.distances,
-        job.counts,
-        key,
-      ),
-    );
-  }
-
-  share(): number {
-    return this.#addon.share(this.#handle);
+    ];
   }
 }
 
@@ -157,6 +169,14 @@ class NodeWriter implements BackendWriter {
     return this.#tasks.cancellable(signal, (key) => this.#addon.appendAsync(this.#handle, type, rows, n, ids, key));
   }
 
+  step(): StepProgress {
+    return progressOf(...this.#addon.step(this.#handle));
+  }
+
+  async stepAsync(signal?: AbortSignal): Promise<StepProgress> {
+    return progressOf(...(await this.#tasks.cancellable(signal, (key) => this.#addon.stepAsync(this.#handle, key))));
+  }
+
   commit(): void {
     this.#addon.commit(this.#handle);
   }
@@ -167,40 +187,5 @@ class NodeWriter implements BackendWriter {
 
   abort(): void {
     this.#addon.abort(this.#handle);
-  }
-}
-
-/** The asynchronous side of the addon: sees promises through, and signals to their calls. */
-class Tasks {
-  readonly #addon: Addon;
-  readonly #look = (): void => {
-    this.#looking = this.#addon.poll();
-    if (this.#looking) setImmediate(this.#look);
-  };
-  #looking = false;
-  #lastKey = 0;
-
-  constructor(addon: Addon) {
-    this.#addon = addon;
-  }
-
-  /** Starts a call that cannot be cancelled. */
-  start<T>(call: () => Promise<T>): Promise<T> {
-    const promise = call();
-    if (!this.#looking) {
-      this.#looking = true;
-      setImmediate(this.#look);
-    }
-    return promise;
-  }
-
-  /** Starts a call that the signal, if there is one, cancels while it is pending. */
-  cancellable<T>(signal: AbortSignal | undefined, call: (key: number) => Promise<T>): Promise<T> {
-    if (signal === undefined) return this.start(() => call(0));
-    if (signal.aborted) return Promise.reject(aborted(signal));
-    const key = ++this.#lastKey;
-    const cancel = (): void => this.#addon.cancel(key);
-    signal.addEventListener('abort', cancel, { once: true });
-    return this.start(() => call(key)).finally(() => signal.removeEventListener('abort', cancel));
   }
 }

@@ -1,14 +1,29 @@
-import type { Backend, BackendIndex, BackendWriter, EngineInfo, InputCode, Rows, SearchJob, Stats } from './backend.js';
+import type {
+  Backend,
+  BackendIndex,
+  BackendOpener,
+  BackendSaver,
+  BackendWriter,
+  EngineInfo,
+  InputCode,
+  Rows,
+  SearchJob,
+  Stats,
+  StepProgress,
+  WriteMode,
+} from './backend.js';
 import { AnnexError } from './errors.js';
-import { type Cost, Pace, Turns, turn } from './turns.js';
+import { STATS_FIELDS, statsOf } from './fields.js';
+import { type Cost, inTurn, Pace, Turns, turn } from './turns.js';
 import type { Core } from './wasm_core.js';
-import { bytesPerQuery, copyIn, copyOut, searchSlice } from './wasm_marshal.js';
+import { openOpener, openSaver } from './wasm_files.js';
+import { finalizer, quietly } from './wasm_held.js';
+import { bytesPerQuery, copyIn, copyOut, progressAt, searchSlice } from './wasm_marshal.js';
 
 /** Rows, ids and results pass through linear memory in portions of about this many bytes. */
 const PORTION = 4 << 20;
 /** Rows of a slice: whole panels of the core (16 rows). */
 const ROW_GRAIN = 64;
-const STATS_BYTES = 64;
 
 /** The core in WebAssembly. Everything runs on the calling thread, asynchronous work in slices. */
 export class WasmBackend implements Backend {
@@ -43,6 +58,12 @@ export class WasmBackend implements Backend {
   attach(): BackendIndex {
     throw unshared('attach');
   }
+
+  readonly files = false;
+
+  openOpener(flags: number, _path: string | null, bytes: number): BackendOpener {
+    return openOpener(this.#core, this.#turns, flags, bytes, (at) => new WasmIndex(this.#core, this.#turns, at));
+  }
 }
 
 function unshared(what: string): AnnexError {
@@ -51,24 +72,6 @@ function unshared(what: string): AnnexError {
     `${what}: an index in WebAssembly lives in the memory of one thread, so no other can attach to it: create one ` +
       'in each worker, or use the native backend (Node.js)',
   );
-}
-
-/** Runs what frees memory: where the core has stopped, its memory is gone, and there is nothing to complain about. */
-function quietly(release: () => void): void {
-  try {
-    release();
-  } catch {}
-}
-
-interface Held {
-  readonly core: Core;
-  readonly pointer: number;
-}
-
-/** Frees what a caller dropped without close() or abort(). */
-function finalizer(release: (held: Held) => void): FinalizationRegistry<Held> | undefined {
-  if (typeof FinalizationRegistry === 'undefined') return undefined;
-  return new FinalizationRegistry((held) => quietly(() => release(held)));
 }
 
 const lostIndexes = finalizer(({ core, pointer }) => core.abi.annex_release(pointer));
@@ -107,19 +110,9 @@ class WasmIndex implements BackendIndex {
   stats(): Stats {
     const core = this.#core;
     const index = this.#open();
-    const at = core.reserve(STATS_BYTES);
+    const at = core.reserve(8 * STATS_FIELDS);
     core.abi.annex_stats(index, at);
-    const value = (field: number): number => core.f64[(at >>> 3) + field]!;
-    return {
-      size: value(0),
-      bytesVectors: value(1),
-      bytesSidecar: value(2),
-      bytesIds: value(3),
-      bytesNorms: value(4),
-      bytesTotal: value(5),
-      scanned: value(6),
-      rescored: value(7),
-    };
+    return statsOf(core.f64.subarray(at >>> 3, (at >>> 3) + STATS_FIELDS));
   }
 
   options(): Float64Array {
@@ -131,7 +124,7 @@ class WasmIndex implements BackendIndex {
     return core.f64.slice(at >>> 3, (at >>> 3) + pairs * 2);
   }
 
-  openWriter(mode: 0 | 1): BackendWriter {
+  openWriter(mode: WriteMode): BackendWriter {
     const core = this.#core;
     const index = this.#open();
     const at = core.reserve(8);
@@ -230,6 +223,10 @@ class WasmIndex implements BackendIndex {
     throw unshared('share');
   }
 
+  openSaver(metadata: Uint8Array | null): BackendSaver {
+    return openSaver(this.#core, this.#open(), metadata);
+  }
+
   #open(): number {
     if (this.#pointer === 0) throw new AnnexError('CLOSED', 'the index is closed: create or open another one');
     return this.#pointer;
@@ -297,6 +294,16 @@ class WasmWriter implements BackendWriter {
     await this.#turns.run(work, new Pace(this.#cost, ROW_GRAIN), signal);
   }
 
+  step(): StepProgress {
+    const core = this.#core;
+    const writer = this.#open();
+    return progressAt(core, (at) => core.abi.annex_writer_step(writer, 0, at));
+  }
+
+  async stepAsync(signal?: AbortSignal): Promise<StepProgress> {
+    return inTurn(this.#turns, () => this.step(), signal);
+  }
+
   commit(): void {
     const pointer = this.#open();
     this.#pointer = 0;
@@ -305,16 +312,7 @@ class WasmWriter implements BackendWriter {
   }
 
   async commitAsync(): Promise<void> {
-    let left = 1;
-    const work = {
-      left: () => left,
-      step: () => {
-        left = 0;
-        this.commit();
-      },
-      end: () => {},
-    };
-    await this.#turns.run(work, new Pace({ ms: 0 }));
+    await inTurn(this.#turns, () => this.commit());
   }
 
   abort(): void {

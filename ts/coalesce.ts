@@ -3,7 +3,7 @@ import type { BackendIndex, Rows } from './backend.js';
 import { AnnexError, type AnnexErrorCode } from './errors.js';
 import { type CoreFilter, sameFilter } from './filter.js';
 import { type Scale, SearchResult } from './results.js';
-import { allocateFound, columns, type Found, jobOf, type Task } from './search.js';
+import { allocateFound, columns, type Found, jobOf, sameOptions, type Task } from './search.js';
 import { allocateRows, type Shape } from './spec.js';
 
 /** A batch is handed over at this many queries or bytes, so that the core starts while more are being collected. */
@@ -40,7 +40,7 @@ class Waiting {
 class Group {
   readonly k: number;
   readonly filter: CoreFilter;
-  readonly threads: number;
+  readonly options: Float64Array;
   readonly waiting: Waiting[] = [];
   rows: Rows;
   /** Callers that have not gone away. */
@@ -49,10 +49,10 @@ class Group {
   cancellable = true;
   controller: AbortController | undefined;
 
-  constructor(k: number, filter: CoreFilter, threads: number, rows: Rows) {
+  constructor(k: number, filter: CoreFilter, options: Float64Array, rows: Rows) {
     this.k = k;
     this.filter = filter;
-    this.threads = threads;
+    this.options = options;
     this.rows = rows;
   }
 }
@@ -81,10 +81,10 @@ export class Coalescer {
     query: Rows,
     k: number,
     filter: CoreFilter,
-    threads: number,
+    options: Float64Array,
     signal: AbortSignal | undefined,
   ): Promise<SearchResult> {
-    const group = this.#groupOf(k, filter, threads);
+    const group = this.#groupOf(k, filter, options);
     const n = group.waiting.length;
     const { width } = this.#shape;
     if (n * width === group.rows.length) group.rows = this.#larger(group.rows, n);
@@ -106,9 +106,9 @@ export class Coalescer {
     for (const group of groups) void this.#run(group);
   }
 
-  #groupOf(k: number, filter: CoreFilter, threads: number): Group {
+  #groupOf(k: number, filter: CoreFilter, options: Float64Array): Group {
     for (const group of this.#open) {
-      if (group.k === k && group.threads === threads && sameFilter(group.filter, filter)) return group;
+      if (group.k === k && sameOptions(group.options, options) && sameFilter(group.filter, filter)) return group;
     }
     if (!this.#scheduled) {
       this.#scheduled = true;
@@ -117,7 +117,7 @@ export class Coalescer {
         this.flush();
       });
     }
-    const group = new Group(k, filter, threads, allocateRows(this.#shape, 1));
+    const group = new Group(k, filter, options, allocateRows(this.#shape, 1));
     this.#open.push(group);
     return group;
   }
@@ -154,7 +154,7 @@ export class Coalescer {
   #taskOf(group: Group): Task {
     const index = this.#index();
     const k = columns(group.k, index, group.filter);
-    return { index, shape: this.#shape, k, filter: group.filter, threads: group.threads };
+    return { index, shape: this.#shape, k, filter: group.filter, options: group.options };
   }
 
   #whole(found: Found): SearchResult {

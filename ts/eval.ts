@@ -37,3 +37,13 @@ export {
   latencySummary,
   percentile,
 } from './eval_stats.js';
+export { type Plan, type PlanOptions, type Predicted, type Proposal, plan } from './plan.js';
+export {
+  type Trial,
+  type TunableIndex,
+  type Tuned,
+  type TunedParams,
+  type TuneOptions,
+  type TuneProgress,
+  tune,
+} from './tune.js';

@@ -9,7 +9,7 @@ import type { Ids } from './ids.js';
 import { checkOptions } from './names.js';
 import { BatchResult } from './results.js';
 import { allocateFound, checkK, type SearchOptions } from './search.js';
-import { type Metric, type Storage, shapeOf } from './spec.js';
+import { type Metric, type ScalarStorage, shapeOf } from './spec.js';
 import { rowsOf, type Vectors } from './vectors.js';
 
 /** How far {@link exactNeighbors} has come. */
@@ -35,7 +35,7 @@ export interface ExactOptions extends ExactSearchOptions {
   /** Default `l2`. */
   metric?: Metric | undefined;
   /** How the vectors are kept meanwhile. Default `f32`, which is exact (`bits` for hamming and jaccard). */
-  storage?: Storage | undefined;
+  storage?: ScalarStorage | undefined;
   /** One distinct id for each vector. Default 0, 1, 2 … */
   ids?: Ids | undefined;
 }
@@ -145,7 +145,7 @@ async function searchAll(
   return new BatchResult(ids, distances, counts, columns, { metric, dim });
 }
 
-function dimOf(base: unknown, metric: Metric | undefined, storage: Storage | undefined): number {
+function dimOf(base: unknown, metric: Metric | undefined, storage: ScalarStorage | undefined): number {
   const first: unknown = Array.isArray(base) ? base[0] : undefined;
   if (typeof first !== 'object' || first === null) {
     throw new AnnexError('INVALID_ARGUMENT', 'expected dim, the length of every vector: a flat array does not tell it');

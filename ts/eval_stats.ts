@@ -1,6 +1,7 @@
 import { describe } from './describe.js';
 import { AnnexError } from './errors.js';
 import { checkOptions } from './names.js';
+import { uniforms } from './random.js';
 import { isShared, tagOf } from './typed_arrays.js';
 
 /** Options of {@link confidenceInterval}. */
@@ -73,7 +74,7 @@ const DRAWS = 1 << 17;
 export function* resample(values: Float64Array, { level, samples, seed }: Bootstrap): Generator<void, Interval, void> {
   const n = values.length;
   if (n === 0) return { mean: Number.NaN, low: Number.NaN, high: Number.NaN, level };
-  const next = generator(seed);
+  const next = uniforms(seed);
   const means = new Float64Array(samples);
   let drawn = 0;
   for (let s = 0; s < samples; s++) {
@@ -150,17 +151,4 @@ function checkNumber(name: string, value: unknown, range: string, good: boolean)
     throw new AnnexError('INVALID_TYPE', `expected ${name} as a number, got ${describe(value)}`);
   }
   if (!good) throw new AnnexError('INVALID_ARGUMENT', `expected ${name} ${range}, got ${value}`);
-}
-
-/** Numbers in [0, 1): splitmix32 over both halves of the seed. Integer arithmetic, so the same everywhere. */
-function generator(seed: number): () => number {
-  let state = (seed ^ Math.imul(Math.floor(seed / 2 ** 32), 0x85ebca6b)) | 0;
-  return () => {
-    state = (state + 0x9e3779b9) | 0;
-    let x = state ^ (state >>> 16);
-    x = Math.imul(x, 0x21f0aaad);
-    x ^= x >>> 15;
-    x = Math.imul(x, 0x735a2d97);
-    return ((x ^ (x >>> 15)) >>> 0) / 2 ** 32;
-  };
 }

@@ -1,23 +1,36 @@
-import type { Backend, BackendIndex, Rows } from './backend.js';
-import { AnnexError } from './errors.js';
-import type { Engine } from './loader.js';
-import {
-  type BitsOptions,
-  checkMetadata,
-  FLAT,
-  type FlatIndexOptions,
-  type FloatOptions,
-  type Int8Options,
-  type Json,
-  parseFlatOptions,
-  type Uint8Options,
-} from './options.js';
-import { checkToken, type ShareToken } from './share.js';
-import { KEY } from './spec.js';
+import type { Rows } from './backend.js';
+import type { OpenOptions, OpenSyncOptions } from './open.js';
+import type { AnyRows, BitsRows, CreatedWith, FloatRows, Int8Rows, Uint8Rows } from './options.js';
+import type { SearchSyncOptions } from './search.js';
+import type { ShareToken } from './share.js';
+import type { FileSource, FileSyncSource } from './source.js';
+import type { Sidecar } from './spec.js';
 import { VectorIndex } from './vector_index.js';
 
-/** Only this module makes indexes: a constructor that users see must not. */
-const MAKER = Symbol('maker');
+interface SidecarOption {
+  /**
+   * An int8 copy of the rows (dim bytes a row) that rules rows out before they are read in full, for the metrics l2, ip
+   * and cosine. Results stay exactly the same. `auto` (default) keeps it where it pays, `i8` always, `none` never.
+   */
+  sidecar?: Sidecar | undefined;
+}
+
+/** Options of a {@link FlatIndex} of floats. */
+export interface FloatOptions extends FloatRows, SidecarOption {}
+/** Options of a {@link FlatIndex} of signed byte embeddings. */
+export interface Int8Options extends Int8Rows {}
+/** Options of a {@link FlatIndex} of unsigned byte embeddings. */
+export interface Uint8Options extends Uint8Rows {}
+/** Options of a {@link FlatIndex} of packed bits. */
+export type BitsOptions = BitsRows;
+/** Options of a {@link FlatIndex} of any kind of rows, where the kind is not known until run time. */
+export interface FlatIndexOptions extends AnyRows, SidecarOption {}
+
+/** What a {@link FlatIndex} was created with, defaults filled in. */
+export interface FlatCreatedWith extends CreatedWith {
+  /** Whether there is a sidecar: what `auto` came to. */
+  readonly sidecar: 'none' | 'i8';
+}
 
 /**
  * Exact nearest neighbours by looking at every row: the answer that other structures approximate, and the fastest one
@@ -29,22 +42,9 @@ const MAKER = Symbol('maker');
  * for (const { id, distance } of await index.search(query, 10)) console.log(id, distance);
  * ```
  */
-export class FlatIndex<Row extends Rows = Float32Array> extends VectorIndex<Row> {
-  /** @internal */
-  constructor(maker: symbol, backend: Backend, core: BackendIndex, metadata: Json | undefined) {
-    if (maker !== MAKER) {
-      throw new AnnexError(
-        'INVALID_ARGUMENT',
-        'expected `await FlatIndex.create(…)` or `FlatIndex.createSync(…)`, got `new`',
-      );
-    }
-    super(backend, core, metadata);
-  }
-
-  share(): ShareToken {
-    const token = this.shareToken();
-    const { metadata } = this;
-    return metadata === undefined ? { annex: 'flat', token } : { annex: 'flat', token, metadata };
+export class FlatIndex<Row extends Rows = Float32Array> extends VectorIndex<Row, SearchSyncOptions, FlatCreatedWith> {
+  override share(): ShareToken<'flat'> {
+    return super.share() as ShareToken<'flat'>;
   }
 }
 
@@ -52,6 +52,10 @@ export class FlatIndex<Row extends Rows = Float32Array> extends VectorIndex<Row>
 // biome-ignore lint/complexity/noBannedTypes: it is a class without a public constructor, and `instanceof` wants a Function
 export interface FlatIndexClass extends Function {
   readonly prototype: FlatIndex<Rows>;
+  /** As `open`, of a file with this kind of index; another kind is refused by name with INVALID_ARGUMENT. */
+  open(source: FileSource, options?: OpenOptions): Promise<FlatIndex<Rows>>;
+  /** As `open`, at once, of a path or bytes. */
+  openSync(source: FileSyncSource, options?: OpenSyncOptions): FlatIndex<Rows>;
   /**
    * Creates an empty index, loading the core first where that is still to be done.
    *
@@ -67,44 +71,4 @@ export interface FlatIndexClass extends Function {
   createSync(options: Int8Options): FlatIndex<Int8Array>;
   createSync(options: Uint8Options | BitsOptions): FlatIndex<Uint8Array>;
   createSync(options: FlatIndexOptions): FlatIndex<Rows>;
-}
-
-/** The class FlatIndex of one entry point, and what attaches to one. */
-export interface BoundFlat {
-  readonly FlatIndex: FlatIndexClass;
-  readonly attach: (token: unknown) => FlatIndex<Rows>;
-}
-
-export function bindFlatIndex(engine: Engine): BoundFlat {
-  class BoundFlatIndex extends FlatIndex<Rows> {
-    static async create(options: unknown): Promise<FlatIndex<Rows>> {
-      const { pairs, metadata } = parseFlatOptions(options);
-      const backend = await engine.load();
-      return new BoundFlatIndex(MAKER, backend, backend.create(pairs), metadata);
-    }
-
-    static createSync(options: unknown): FlatIndex<Rows> {
-      const { pairs, metadata } = parseFlatOptions(options);
-      const backend = engine.now();
-      return new BoundFlatIndex(MAKER, backend, backend.create(pairs), metadata);
-    }
-  }
-  Object.defineProperty(BoundFlatIndex, 'name', { value: 'FlatIndex' });
-
-  const attach = (value: unknown): FlatIndex<Rows> => {
-    const { token, metadata } = checkToken(value);
-    const copy = metadata === undefined ? undefined : checkMetadata(metadata);
-    const backend = engine.now();
-    const core = backend.attach(token);
-    if (kindOf(core) === FLAT) return new BoundFlatIndex(MAKER, backend, core, copy);
-    core.close();
-    throw new AnnexError('INVALID_ARGUMENT', 'expected the token of a FlatIndex, got that of another kind of index');
-  };
-  return { FlatIndex: BoundFlatIndex as unknown as FlatIndexClass, attach };
-}
-
-function kindOf(core: BackendIndex): number | undefined {
-  const pairs = core.options();
-  for (let i = 0; i < pairs.length; i += 2) if (pairs[i] === KEY.kind) return pairs[i + 1];
-  return undefined;
 }

@@ -7,8 +7,26 @@ import { backendFromDisk } from './wasm_node.js';
 
 export * from './exports.js';
 export type FlatIndex<Row extends Rows = Float32Array> = import('./flat.js').FlatIndex<Row>;
+export type HnswIndex<Row extends Rows = Float32Array> = import('./hnsw.js').HnswIndex<Row>;
+export type IvfIndex<Row extends Rows = Float32Array> = import('./ivf.js').IvfIndex<Row>;
 
-export const { FlatIndex, attach, engineInfo, ready } = bindApi({ loadSync: choose, load: async () => choose() });
+export const {
+  FlatIndex,
+  HnswIndex,
+  IvfIndex,
+  createIndex,
+  createIndexSync,
+  open,
+  openSync,
+  importFaiss,
+  importHnswlib,
+  attach,
+  engineInfo,
+  ready,
+} = bindApi({
+  loadSync: choose,
+  load: async () => choose(),
+});
 
 function choose(): Backend {
   const forced = process.env.ANNEX_BACKEND;

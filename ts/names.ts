@@ -28,16 +28,21 @@ export function didYouMean(word: string, choices: readonly string[]): string {
   return best !== undefined && least <= Math.max(1, Math.floor(best.length / 3)) ? ` (did you mean "${best}"?)` : '';
 }
 
+/** Options, of whatever names. `where` names in messages what takes them. */
+export function checkObject(where: string, options: unknown): object {
+  if (typeof options !== 'object' || options === null || Array.isArray(options) || ArrayBuffer.isView(options)) {
+    throw new AnnexError('INVALID_TYPE', `${where} expects an options object, got ${describe(options)}`);
+  }
+  return options;
+}
+
 /** The options of a method as an object whose every key is known. `where` names the method in messages. */
 export function checkOptions<T extends object>(
   where: string,
   options: unknown,
   known: readonly (keyof T & string)[],
 ): T {
-  if (typeof options !== 'object' || options === null || Array.isArray(options) || ArrayBuffer.isView(options)) {
-    throw new AnnexError('INVALID_TYPE', `${where} expects an options object, got ${describe(options)}`);
-  }
-  for (const key in options) {
+  for (const key in checkObject(where, options)) {
     if (!(known as readonly string[]).includes(key)) {
       const hint = didYouMean(key, known);
       const takes = known.length > 0 ? `it takes ${known.join(', ')}` : 'it takes none';

@@ -1,69 +1,78 @@
 import { describe } from './describe.js';
 import { AnnexError } from './errors.js';
+import { decodeFields, encodeFields } from './field.js';
+import { KINDS, type Kind } from './kind.js';
 import { checkChoice, checkOptions } from './names.js';
-import { KEY, MAX_DIM, METRICS, type Metric, SIDECARS, type Sidecar, STORAGES, type Storage } from './spec.js';
-
-/** AnnexKind of the C ABI. */
-export const FLAT = 0;
+import { KEY, MAX_DIM, METRICS, type Metric, STORAGES, type Storage } from './spec.js';
+import {
+  type AnyStorage,
+  type BitsStorage,
+  type FloatStorage,
+  type Int8Storage,
+  parseStorage,
+  type StoredAs,
+  storedAs,
+  type Uint8Storage,
+} from './storage.js';
 
 /** What JSON can hold. */
 export type Json = null | boolean | number | string | readonly Json[] | { readonly [key: string]: Json | undefined };
 
-interface CommonOptions {
+/** Options of every index. */
+export interface CommonOptions {
   /** Length of every vector, 1 … 32768; a multiple of 8 for packed bits. */
   dim: number;
   /** Anything that JSON holds and that belongs to the index: model id, embedding schema … Copied. */
   metadata?: Json | undefined;
 }
 
-/** Options of a {@link FlatIndex} of floats. */
-export interface FloatOptions extends CommonOptions {
+/** How far floats and bytes are apart. */
+type NumberMetric = 'l2' | 'ip' | 'cosine' | 'l1';
+type BitMetric = 'hamming' | 'jaccard';
+
+/** Options of an index of floats. */
+export interface FloatRows extends CommonOptions {
   /** Default `l2`. */
-  metric?: 'l2' | 'ip' | 'cosine' | 'l1' | undefined;
-  /** How rows are coded, as a name or `{ codec: name }`. Default `f32`. */
-  storage?: 'f32' | 'f16' | 'bf16' | 'sq8' | { codec: 'f32' | 'f16' | 'bf16' | 'sq8' } | undefined;
-  /**
-   * An int8 copy of the rows (dim bytes a row) that rules rows out before they are read in full, for the metrics l2, ip
-   * and cosine. Results stay exactly the same. `auto` (default) keeps it where it pays, `i8` always, `none` never.
-   */
-  sidecar?: Sidecar | undefined;
+  metric?: NumberMetric | undefined;
+  /** How rows are coded, as a name or `{ codec, … }`. Default `f32`. */
+  storage?: FloatStorage | undefined;
 }
 
-/** Options of a {@link FlatIndex} of signed byte embeddings. */
-export interface Int8Options extends CommonOptions {
-  metric?: 'l2' | 'ip' | 'cosine' | 'l1' | undefined;
-  storage: 'i8' | { codec: 'i8' };
+/** Options of an index of signed byte embeddings. */
+export interface Int8Rows extends CommonOptions {
+  metric?: NumberMetric | undefined;
+  storage: Int8Storage;
 }
 
-/** Options of a {@link FlatIndex} of unsigned byte embeddings. */
-export interface Uint8Options extends CommonOptions {
-  metric?: 'l2' | 'ip' | 'cosine' | 'l1' | undefined;
-  storage: 'u8' | { codec: 'u8' };
+/** Options of an index of unsigned byte embeddings. */
+export interface Uint8Rows extends CommonOptions {
+  metric?: NumberMetric | undefined;
+  storage: Uint8Storage;
 }
 
-/** Options of a {@link FlatIndex} of packed bits: bit j of a row is bit j % 8 of its byte j / 8. */
-export type BitsOptions =
-  | (CommonOptions & { metric: 'hamming' | 'jaccard'; storage?: 'bits' | { codec: 'bits' } | undefined })
-  | (CommonOptions & { metric?: 'hamming' | 'jaccard' | undefined; storage: 'bits' | { codec: 'bits' } });
+/** Options of an index of packed bits: bit j of a row is bit j % 8 of its byte j / 8. */
+export type BitsRows =
+  | (CommonOptions & { metric: BitMetric; storage?: BitsStorage | undefined })
+  | (CommonOptions & { metric?: BitMetric | undefined; storage: BitsStorage });
 
-/** Options of a {@link FlatIndex} of any kind of rows, where the kind is not known until run time. */
-export interface FlatIndexOptions extends CommonOptions {
+/** Options of an index of any kind of rows, where the kind is not known until run time. */
+export interface AnyRows extends CommonOptions {
   metric?: Metric | undefined;
-  storage?: Storage | { codec: Storage } | undefined;
-  sidecar?: Sidecar | undefined;
+  storage?: AnyStorage | undefined;
 }
 
-/** What an index was created with, defaults filled in. */
+/** What an index was created with, defaults filled in; it can be passed to `create` again. */
 export interface CreatedWith {
   readonly dim: number;
   readonly metric: Metric;
-  readonly storage: Storage;
-  /** Whether there is a sidecar: what `auto` came to. */
-  readonly sidecar: 'none' | 'i8';
+  readonly storage: StoredAs;
   readonly metadata: Json | undefined;
 }
 
 export interface ParsedOptions {
+  readonly dim: number;
+  readonly metric: Metric;
+  readonly storage: Storage;
   /** (key, value) pairs of the C ABI. */
   readonly pairs: Float64Array;
   readonly metadata: Json | undefined;
@@ -73,57 +82,44 @@ interface AnyOptions {
   dim?: unknown;
   metric?: unknown;
   storage?: unknown;
-  sidecar?: unknown;
   metadata?: unknown;
 }
 
-export function parseFlatOptions(value: unknown): ParsedOptions {
-  const options = checkOptions<AnyOptions>('FlatIndex.create', value, [
-    'dim',
-    'metric',
-    'storage',
-    'sidecar',
-    'metadata',
-  ]);
-  const storage = options.storage === undefined ? undefined : storageOf(options.storage);
+/** Names of the options of a kind. */
+export function optionNames(kind: Kind): readonly string[] {
+  return ['dim', 'metric', 'storage', ...Object.keys(kind.options), 'metadata'];
+}
+
+/**
+ * Checks names and types, and what decides of which type rows are. Which of the values go together in a kind of index,
+ * and their ranges, the core checks.
+ */
+export function parseOptions(kind: Kind, value: unknown, where = `${kind.className}.create`): ParsedOptions {
+  const options = checkOptions<AnyOptions>(where, value, optionNames(kind) as never);
+  const extra: number[] = [];
+  const named = options.storage === undefined ? undefined : parseStorage(options.storage, extra);
   const metric =
     options.metric === undefined
-      ? storage === 'bits'
+      ? named === 'bits'
         ? 'hamming'
         : 'l2'
       : checkChoice('metric', options.metric, METRICS);
   const binary = metric === 'hamming' || metric === 'jaccard';
-  const coded = storage ?? (binary ? 'bits' : 'f32');
-  if (binary !== (coded === 'bits')) {
+  const storage = named ?? (binary ? 'bits' : 'f32');
+  if (binary !== (storage === 'bits')) {
     throw new AnnexError(
       'UNSUPPORTED',
       binary
-        ? `metric "${metric}" compares packed bits: expected storage "bits", got "${coded}"`
+        ? `metric "${metric}" compares packed bits: expected storage "bits", got "${storage}"`
         : `storage "bits" is compared by metric "hamming" or "jaccard", got "${metric}"`,
     );
   }
-  const dim = checkDim(options.dim, coded);
-  const pairs = [
-    KEY.kind,
-    FLAT,
-    KEY.dim,
-    dim,
-    KEY.metric,
-    METRICS.indexOf(metric),
-    KEY.storage,
-    STORAGES.indexOf(coded),
-  ];
-  if (options.sidecar !== undefined) {
-    pairs.push(KEY.sidecar, SIDECARS.indexOf(checkChoice('sidecar', options.sidecar, SIDECARS)));
-  }
+  const dim = checkDim(options.dim, storage);
+  const pairs = [KEY.kind, KINDS.indexOf(kind), KEY.dim, dim];
+  pairs.push(KEY.metric, METRICS.indexOf(metric), KEY.storage, STORAGES.indexOf(storage), ...extra);
+  encodeFields(kind.options, options, pairs);
   const metadata = options.metadata === undefined ? undefined : checkMetadata(options.metadata);
-  return { pairs: Float64Array.from(pairs), metadata };
-}
-
-function storageOf(value: unknown): Storage {
-  if (typeof value !== 'object') return checkChoice('storage', value, STORAGES);
-  const { codec } = checkOptions<{ codec?: unknown }>('storage', value, ['codec']);
-  return checkChoice('storage.codec', codec, STORAGES);
+  return { dim, metric, storage, pairs: Float64Array.from(pairs), metadata };
 }
 
 function checkDim(dim: unknown, storage: Storage): number {
@@ -166,16 +162,24 @@ function deepFreeze(value: Json): Json {
   return value;
 }
 
-/** The options of a core's index as names. */
-export function createdWith(pairs: Float64Array, metadata: Json | undefined): CreatedWith {
-  const values = new Map<number, number>();
-  for (let i = 0; i + 1 < pairs.length; i += 2) values.set(pairs[i] as number, pairs[i + 1] as number);
-  const storage = STORAGES[values.get(KEY.storage) ?? 0] ?? 'f32';
-  return {
-    dim: values.get(KEY.dim) ?? 0,
-    metric: METRICS[values.get(KEY.metric) ?? 0] ?? 'l2',
-    storage,
-    sidecar: SIDECARS[values.get(KEY.sidecar) ?? 1] === 'i8' ? 'i8' : 'none',
+/** What a core's index is: its kind and storage, and its options as names. */
+export interface Described {
+  readonly kind: Kind;
+  readonly storage: Storage;
+  readonly created: CreatedWith;
+}
+
+export function describeIndex(pairs: Float64Array, metadata: Json | undefined): Described {
+  const codes = new Map<number, number>();
+  for (let i = 0; i + 1 < pairs.length; i += 2) codes.set(pairs[i] as number, pairs[i + 1] as number);
+  const kind = KINDS[codes.get(KEY.kind) ?? 0] as Kind;
+  const storage = STORAGES[codes.get(KEY.storage) ?? 0] ?? 'f32';
+  const created = {
+    dim: codes.get(KEY.dim) ?? 0,
+    metric: METRICS[codes.get(KEY.metric) ?? 0] ?? 'l2',
+    storage: storedAs(storage, codes),
+    ...decodeFields(kind.options, codes),
     metadata,
   };
+  return { kind, storage, created };
 }

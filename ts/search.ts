@@ -3,8 +3,10 @@ import { allocate } from './allocate.js';
 import { type BackendIndex, INPUT, type Rows, type SearchJob } from './backend.js';
 import { describe } from './describe.js';
 import { AnnexError } from './errors.js';
+import { checkNumber } from './field.js';
 import { type CoreFilter, type Filter, filterOf, NO_FILTER, type Predicate } from './filter.js';
 import { findNotFinite, zeroVector } from './finite.js';
+import type { Kind } from './kind.js';
 import { checkOptions } from './names.js';
 import { BatchResult, type Scale } from './results.js';
 import { KEY, type Shape } from './spec.js';
@@ -26,28 +28,55 @@ export interface SearchOptions extends SearchSyncOptions {
 
 export interface Params {
   readonly filter: CoreFilter | Predicate;
-  /** 0: all of the pool. */
-  readonly threads: number;
+  /** (key, value) pairs of the C ABI. */
+  readonly options: Float64Array;
   readonly signal: AbortSignal | undefined;
 }
 
-export const NO_PARAMS: Params = { filter: NO_FILTER, threads: 0, signal: undefined };
+const NO_OPTIONS = new Float64Array(0);
+export const NO_PARAMS: Params = { filter: NO_FILTER, options: NO_OPTIONS, signal: undefined };
 
-export function paramsOf(where: string, value: unknown, async: boolean): Params {
-  if (value === undefined) return NO_PARAMS;
-  const known = async ? (['filter', 'threads', 'signal'] as const) : (['filter', 'threads'] as const);
-  const { filter, threads, signal } = checkOptions<SearchOptions>(where, value, known);
-  const params = { filter: filterOf(filter), threads: checkThreads(threads), signal: undefined };
-  return async && signal !== undefined ? { ...params, signal: checkSignal(signal) } : params;
+/** Which parameters the searches of a kind of index take. */
+export class SearchGrammar {
+  readonly #keys: readonly (readonly [name: string, key: number])[];
+  readonly #sync: readonly string[];
+  readonly #async: readonly string[];
+
+  constructor(kind: Kind) {
+    this.#keys = Object.entries(kind.search);
+    this.#sync = [...Object.keys(kind.search), 'filter', 'threads'];
+    this.#async = [...this.#sync, 'signal'];
+  }
+
+  parse(where: string, value: unknown, async: boolean): Params {
+    if (value === undefined) return NO_PARAMS;
+    const known = (async ? this.#async : this.#sync) as readonly (keyof SearchOptions)[];
+    const given = checkOptions<SearchOptions>(where, value, known);
+    const filter = filterOf(given.filter);
+    const options = this.#options(given);
+    return { filter, options, signal: async ? checkSignal(given.signal) : undefined };
+  }
+
+  #options(given: SearchOptions): Float64Array {
+    const pairs: number[] = [];
+    if (given.threads !== undefined) pairs.push(KEY.threads, checkThreads(given.threads));
+    for (const [name, key] of this.#keys) {
+      const value = (given as Record<string, unknown>)[name];
+      if (value !== undefined) pairs.push(key, checkNumber(name, value));
+    }
+    return pairs.length === 0 ? NO_OPTIONS : Float64Array.from(pairs);
+  }
 }
 
 function checkThreads(value: unknown): number {
-  if (value === undefined) return 0;
-  if (typeof value !== 'number') {
-    throw new AnnexError('INVALID_TYPE', `expected threads as a number, got ${describe(value)}`);
-  }
-  if (Number.isInteger(value) && value >= 1 && value <= 1024) return value;
+  const threads = checkNumber('threads', value);
+  if (Number.isInteger(threads) && threads >= 1 && threads <= 1024) return threads;
   throw new AnnexError('INVALID_ARGUMENT', `expected threads to be an integer from 1 to 1024, got ${describe(value)}`);
+}
+
+/** Whether two searches have the same parameters, so that they can share a batch. */
+export function sameOptions(a: Float64Array, b: Float64Array): boolean {
+  return a === b || (a.length === b.length && a.every((x, i) => x === b[i]));
 }
 
 export function checkK(k: unknown): number {
@@ -64,26 +93,13 @@ export function columns(k: number, index: BackendIndex, filter: CoreFilter): num
   return Math.max(1, Math.min(k, most));
 }
 
-const NONE = new Float64Array(0);
-const threadOptions = new Map<number, Float64Array>();
-
-export function optionsOf(threads: number): Float64Array {
-  if (threads === 0) return NONE;
-  let options = threadOptions.get(threads);
-  if (options === undefined) {
-    options = Float64Array.of(KEY.threads, threads);
-    threadOptions.set(threads, options);
-  }
-  return options;
-}
-
 /** What the searches of one call have in common. */
 export interface Task {
   readonly index: BackendIndex;
   readonly shape: Shape;
   readonly k: number;
   readonly filter: CoreFilter;
-  readonly threads: number;
+  readonly options: Float64Array;
 }
 
 /** Arrays of results, nq × k. */
@@ -106,7 +122,7 @@ export function jobOf(task: Task, queries: Rows, nq: number, found: Found): Sear
     type: task.shape.type,
     nq,
     k: task.k,
-    options: optionsOf(task.threads),
+    options: task.options,
     filterKind: task.filter.kind,
     filter: task.filter.data,
     filterCount: task.filter.count,

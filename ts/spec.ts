@@ -15,7 +15,7 @@ export const METRICS = ['l2', 'ip', 'cosine', 'l1', 'hamming', 'jaccard'] as con
 export type Metric = (typeof METRICS)[number];
 
 /** Storages; the position is the code in the C ABI (AnnexStorage). */
-export const STORAGES = ['f32', 'f16', 'bf16', 'sq8', 'i8', 'u8', 'bits'] as const;
+export const STORAGES = ['f32', 'f16', 'bf16', 'sq8', 'i8', 'u8', 'bits', 'pq', 'rabitq'] as const;
 
 /**
  * How rows are coded in memory, in bytes a dimension:
@@ -24,16 +24,64 @@ export const STORAGES = ['f32', 'f16', 'bf16', 'sq8', 'i8', 'u8', 'bits'] as con
  * - `bf16` (2): rounded to 8 bits of significand, with the range of f32;
  * - `sq8` (1): 8-bit scalar quantization of floats;
  * - `i8`, `u8` (1): byte embeddings, exactly as given;
- * - `bits` (1/8): packed bits, exactly as given, for the metrics hamming and jaccard.
+ * - `bits` (1/8): packed bits, exactly as given, for the metrics hamming and jaccard;
+ * - `pq` (m · bits / 8 bytes a row): product quantization, see {@link PqStorage};
+ * - `rabitq` (bits / 8): random rotation and few bits, see {@link RabitqStorage}.
  */
 export type Storage = (typeof STORAGES)[number];
+
+/** Storages that code every number of a row by itself. */
+export type ScalarStorage = Exclude<Storage, 'pq' | 'rabitq'>;
 
 /** Values of `sidecar`; the position is the code in the C ABI (AnnexSidecar). */
 export const SIDECARS = ['auto', 'none', 'i8'] as const;
 export type Sidecar = (typeof SIDECARS)[number];
 
+/** Layouts of a graph; the position is the code in the C ABI (AnnexLayout). */
+export const LAYOUTS = ['auto', 'plain', 'codes'] as const;
+export type Layout = (typeof LAYOUTS)[number];
+
+/** Ways to find the lists next to a query; the position is the code in the C ABI (AnnexCoarse). */
+export const COARSES = ['flat', 'hnsw'] as const;
+export type Coarse = (typeof COARSES)[number];
+
+/** Rotations before product quantization; the position is the code in the C ABI (AnnexRotation). */
+export const ROTATIONS = ['none', 'opq', 'random'] as const;
+export type Rotation = (typeof ROTATIONS)[number];
+
+/** What a wider copy of the rows may be; the position is one more than the code in the C ABI, where none is -1. */
+export const RERANKS = ['none', 'f32', 'f16', 'bf16', 'sq8', 'i8', 'u8'] as const;
+export type Rerank = (typeof RERANKS)[number];
+
 /** Option keys of the C ABI (AnnexKey). */
-export const KEY = { kind: 0, dim: 1, metric: 2, storage: 3, sidecar: 4, threads: 100 } as const;
+export const KEY = {
+  kind: 0,
+  dim: 1,
+  metric: 2,
+  storage: 3,
+  sidecar: 4,
+  m: 5,
+  efConstruction: 6,
+  seed: 7,
+  rerank: 8,
+  layout: 9,
+  nlist: 10,
+  coarse: 11,
+  spill: 12,
+  balanced: 13,
+  iterations: 14,
+  maxPoints: 15,
+  codeM: 20,
+  codeBits: 21,
+  rotation: 22,
+  rotatedDim: 23,
+  anisotropic: 24,
+  threads: 100,
+  efSearch: 101,
+  nprobe: 102,
+  rerankFactor: 103,
+  earlyStop: 104,
+} as const;
 
 export const MAX_DIM = 32768;
 

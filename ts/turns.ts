@@ -147,6 +147,20 @@ export class Turns {
   }
 }
 
+/** Makes one call when its turn has come. */
+export async function inTurn<T>(turns: Turns, call: () => T, signal?: AbortSignal): Promise<T> {
+  const results: T[] = [];
+  const work = {
+    left: () => 1 - results.length,
+    step: () => {
+      results.push(call());
+    },
+    end: () => {},
+  };
+  await turns.run(work, new Pace({ ms: 0 }), signal);
+  return results[0] as T;
+}
+
 /** One turn of the event loop, without the 4 ms that nested timers wait in browsers. */
 export const turn: () => Promise<void> = chooseTurn();
 

@@ -1,99 +1,103 @@
-import { checkSignal } from './abort.js';
 import type { Backend, BackendIndex, Rows, Stats } from './backend.js';
-import { Coalescer } from './coalesce.js';
 import { AnnexError } from './errors.js';
-import { type CoreFilter, evaluate, evaluateSync } from './filter.js';
-import { findNotFinite } from './finite.js';
 import { checkedId, type Ids, idsOf } from './ids.js';
-import { checkOptions } from './names.js';
-import { type CreatedWith, createdWith, type Json } from './options.js';
-import { type BatchResult, SearchResult } from './results.js';
+import type { KindName } from './kind.js';
+import { type CreatedWith, type Described, describeIndex, type Json } from './options.js';
+import type { BatchResult, SearchResult } from './results.js';
 import {
-  batchResult,
-  checkK,
-  columns,
-  NO_PARAMS,
-  optionsOf,
-  type Params,
-  paramsOf,
-  type SearchOptions,
-  type SearchSyncOptions,
-  searchRows,
-  searchRowsSync,
-  type Task,
-} from './search.js';
+  bytesOfIndex,
+  bytesOfIndexSync,
+  type SaveOptions,
+  type Saving,
+  saveTo,
+  saveToSync,
+  streamOfIndex,
+} from './save.js';
+import type { SearchOptions, SearchSyncOptions } from './search.js';
+import { Searcher } from './searcher.js';
 import type { ShareToken } from './share.js';
+import { pathOf } from './source.js';
 import { allocateRows, type Metric, type Shape, type Storage, shapeOf } from './spec.js';
-import { queryOf, rowsOf, type Vector, type Vectors } from './vectors.js';
-import { checkCounts, checkOnProgress, type OnProgress, type Write, WriterQueue, write, writeSync } from './write.js';
+import type { Vector, Vectors } from './vectors.js';
+import {
+  type AddOptions,
+  type AddSyncOptions,
+  checkControl,
+  rejecting,
+  type WriteOptions,
+  Writers,
+} from './writers.js';
 
-/** Options of `upsert`. */
-export interface WriteOptions {
-  /** Aborts the call: its promise rejects with code ABORTED and the index is as it was. */
-  signal?: AbortSignal | undefined;
-  /** Called after every slice of rows. What it throws aborts the call. */
-  onProgress?: OnProgress | undefined;
-}
-
-/** Options of `addSync`. */
-export interface AddSyncOptions {
-  /** One id for each vector, none of them in the index yet. Default: counted on from the largest id ever used. */
-  ids?: Ids | number | undefined;
-}
-
-/** Options of `add`. */
-export interface AddOptions extends AddSyncOptions, WriteOptions {}
+/** Only this package makes indexes: a constructor that users see must not. */
+export const MAKER = Symbol('maker');
 
 /**
  * What all indexes have in common. Ids are safe integers, 0 … 2^53 − 1. Asynchronous methods never throw: they reject.
  * Every failure is an {@link AnnexError}, and a call that fails leaves the index as it was.
  */
-export abstract class VectorIndex<Row extends Rows = Float32Array> {
+export class VectorIndex<
+  Row extends Rows = Float32Array,
+  Search extends SearchSyncOptions = SearchSyncOptions,
+  Created extends CreatedWith = CreatedWith,
+> {
   readonly #backend: Backend;
-  readonly #created: CreatedWith;
+  readonly #described: Described;
   readonly #shape: Shape;
-  readonly #writers = new WriterQueue();
-  readonly #coalescer: Coalescer;
+  readonly #searcher: Searcher;
+  readonly #writers: Writers;
   readonly #open: () => BackendIndex;
   #core: BackendIndex | undefined;
   /** {@link VectorIndex.close}, for `using`. */
   declare readonly [Symbol.dispose]: () => void;
 
   /** @internal */
-  protected constructor(backend: Backend, core: BackendIndex, metadata: Json | undefined) {
+  constructor(maker: symbol, backend: Backend, core: BackendIndex, metadata: Json | undefined) {
+    if (maker !== MAKER) {
+      throw new AnnexError(
+        'INVALID_ARGUMENT',
+        `expected \`await ${new.target.name}.create(…)\` or \`${new.target.name}.createSync(…)\`, got \`new\``,
+      );
+    }
     this.#backend = backend;
     this.#core = core;
-    this.#created = createdWith(core.options(), metadata);
-    const { dim, metric, storage } = this.#created;
-    this.#shape = shapeOf(dim, metric, storage);
+    this.#described = describeIndex(core.options(), metadata);
+    const { kind, storage, created } = this.#described;
+    this.#shape = shapeOf(created.dim, created.metric, storage);
     this.#open = () => {
       if (this.#core === undefined) throw closed();
       return this.#core;
     };
-    this.#coalescer = new Coalescer(this.#open, this.#shape, this.#created);
+    this.#searcher = new Searcher(backend, this.#open, kind, this.#shape);
+    this.#writers = new Writers(this.#open, this.#shape);
   }
 
   /** Length of every vector. */
   get dim(): number {
-    return this.#created.dim;
+    return this.#shape.dim;
   }
 
   get metric(): Metric {
-    return this.#created.metric;
+    return this.#shape.metric;
   }
 
+  /** The codec of the rows; `options().storage` has its parameters, too. */
   get storage(): Storage {
-    return this.#created.storage;
+    return this.#shape.storage;
   }
 
   /** The metadata that the index was created with, deeply frozen; undefined without any. */
   get metadata(): Json | undefined {
-    return this.#created.metadata;
+    return this.#described.created.metadata;
   }
 
   /** Rows in the index. @throws AnnexError CLOSED */
   get size(): number {
     return this.#open().size();
+  }
+
+  /** Whether rows can be added: always, but for structures and codecs that `train` comes first for. @throws AnnexError CLOSED */
+  get trained(): boolean {
+    return this.stats().trained;
   }
 
   /** Whether `close()` was called. */
@@ -102,13 +106,46 @@ export abstract class VectorIndex<Row extends Rows = Float32Array> {
   }
 
   /** What the index was created with, defaults filled in. */
-  options(): CreatedWith {
-    return { ...this.#created };
+  options(): Created {
+    return { ...this.#described.created } as Created;
   }
 
   /** Bytes by part, and how much searches have looked at. @throws AnnexError CLOSED */
   stats(): Stats {
     return this.#open().stats();
+  }
+
+  /**
+   * Trains an index whose structure (lists) or codec (pq) wants it, before rows are added: once, and while it is empty.
+   * Until the promise resolves the index is untrained, and remains so if the call fails or is aborted.
+   *
+   * @param sample n × dim numbers, row-major, or an array of n rows, like those that will be added; only read, as by
+   * {@link add}. About 40 to 250 rows for every list are good.
+   * @throws AnnexError UNSUPPORTED (nothing to train), INVALID_ARGUMENT (too few rows; it says how many it takes, or
+   * trained already), DIMENSION_MISMATCH, NOT_FINITE, INVALID_TYPE, ABORTED, BUSY, CLOSED, OUT_OF_MEMORY
+   */
+  train(sample: Vectors<Row>, options?: WriteOptions): Promise<void> {
+    return this.#writers.train(sample, options);
+  }
+
+  /** As {@link train}, on the calling thread (and the core's pool). */
+  trainSync(sample: Vectors<Row>): void {
+    this.#writers.trainSync(sample);
+  }
+
+  /**
+   * Gives back the room of removed rows, where the structure keeps it (`stats().removed` tells how many there are), and
+   * repairs what led through them. Searches go on meanwhile.
+   *
+   * @throws AnnexError ABORTED (the index is as it was), BUSY, CLOSED, OUT_OF_MEMORY
+   */
+  compact(options?: WriteOptions): Promise<void> {
+    return this.#writers.compact(options);
+  }
+
+  /** As {@link compact}, on the calling thread (and the core's pool). */
+  compactSync(): void {
+    this.#writers.compactSync();
   }
 
   /**
@@ -123,21 +160,12 @@ export abstract class VectorIndex<Row extends Rows = Float32Array> {
    * ABORTED, BUSY (another thread is writing), CLOSED, OUT_OF_MEMORY
    */
   add(vectors: Vectors<Row>, options?: AddOptions): Promise<Float64Array> {
-    try {
-      const what = 'add';
-      const parsed =
-        options === undefined ? {} : checkOptions<AddOptions>(what, options, ['ids', 'signal', 'onProgress']);
-      return this.#write(this.#addition(vectors, parsed), parsed) as Promise<Float64Array>;
-    } catch (error) {
-      return Promise.reject(error);
-    }
+    return this.#writers.add(vectors, options);
   }
 
   /** As {@link add}, on the calling thread. Throws BUSY while an asynchronous writer is at work. */
   addSync(vectors: Vectors<Row>, options?: AddSyncOptions): Float64Array {
-    const parsed = options === undefined ? {} : checkOptions<AddSyncOptions>('addSync', options, ['ids']);
-    const what = this.#addition(vectors, parsed);
-    return writeSync(this.#idle(), what) as Float64Array;
+    return this.#writers.addSync(vectors, options);
   }
 
   /**
@@ -148,19 +176,12 @@ export abstract class VectorIndex<Row extends Rows = Float32Array> {
    * @throws AnnexError as {@link add}
    */
   upsert(ids: Ids | number, vectors: Vectors<Row>, options?: WriteOptions): Promise<void> {
-    try {
-      const parsed =
-        options === undefined ? {} : checkOptions<WriteOptions>('upsert', options, ['signal', 'onProgress']);
-      return this.#write(this.#replacement(ids, vectors), parsed).then(() => undefined);
-    } catch (error) {
-      return Promise.reject(error);
-    }
+    return this.#writers.upsert(ids, vectors, options);
   }
 
   /** As {@link upsert}, on the calling thread. Throws BUSY while an asynchronous writer is at work. */
   upsertSync(ids: Ids | number, vectors: Vectors<Row>): void {
-    const what = this.#replacement(ids, vectors);
-    writeSync(this.#idle(), what);
+    this.#writers.upsertSync(ids, vectors);
   }
 
   /**
@@ -171,21 +192,12 @@ export abstract class VectorIndex<Row extends Rows = Float32Array> {
    * @throws AnnexError INVALID_ID, DUPLICATE_ID, INVALID_TYPE, BUSY (another thread is writing), CLOSED
    */
   remove(ids: Ids | number): Promise<number> {
-    try {
-      this.#open();
-      const list = idsOf(ids);
-      const copy = list.take(0, list.n).slice();
-      return this.#writers.run(async () => this.#open().removeAsync(copy));
-    } catch (error) {
-      return Promise.reject(error);
-    }
+    return this.#writers.remove(ids);
   }
 
   /** As {@link remove}, on the calling thread. Throws BUSY while an asynchronous writer is at work. */
   removeSync(ids: Ids | number): number {
-    const core = this.#idle();
-    const list = idsOf(ids);
-    return core.remove(list.take(0, list.n));
+    return this.#writers.removeSync(ids);
   }
 
   /** Whether a row has this id. @throws AnnexError INVALID_ID, INVALID_TYPE, CLOSED */
@@ -245,54 +257,13 @@ export abstract class VectorIndex<Row extends Rows = Float32Array> {
    * @param k how many, from 1 on; default 10. Beyond the size of the index all there is is found.
    * @throws AnnexError DIMENSION_MISMATCH, NOT_FINITE, INVALID_ARGUMENT, INVALID_TYPE, ABORTED, CLOSED, OUT_OF_MEMORY
    */
-  search(query: Vector<Row>, k = 10, options?: SearchOptions): Promise<SearchResult> {
-    try {
-      this.#open();
-      const shape = this.#shape;
-      const rows = queryOf(query, shape);
-      checkK(k);
-      const params = options === undefined ? NO_PARAMS : paramsOf('search', options, true);
-      if (shape.rowBytes > shape.width) {
-        // Floats are checked here: one bad query must not fail the batch in which it would run.
-        const bad = findNotFinite(rows, shape.width, shape.width, 'query', 0);
-        if (bad !== undefined) throw bad;
-      }
-      const { filter, threads, signal } = params;
-      if (typeof filter !== 'function') return this.#coalescer.search(rows, k, filter, threads, signal);
-      const copy = rows.slice();
-      return this.#evaluated(params).then((allowed) => this.#coalescer.search(copy, k, allowed, threads, signal));
-    } catch (error) {
-      return Promise.reject(error);
-    }
+  search(query: Vector<Row>, k = 10, options?: Search & SearchOptions): Promise<SearchResult> {
+    return this.#searcher.search(query, k, options);
   }
 
   /** As {@link search}, on the calling thread (and the core's pool). */
-  searchSync(query: Vector<Row>, k = 10, options?: SearchSyncOptions): SearchResult {
-    const index = this.#open();
-    const queries = queryOf(query, this.#shape);
-    checkK(k);
-    const params = options === undefined ? NO_PARAMS : paramsOf('searchSync', options, false);
-    const filter = this.#evaluatedSync(params);
-    const columnCount = columns(k, index, filter);
-    const ids = new Float64Array(columnCount);
-    const distances = new Float32Array(columnCount);
-    index.search({
-      queries,
-      type: this.#shape.type,
-      nq: 1,
-      k: columnCount,
-      options: optionsOf(params.threads),
-      filterKind: filter.kind,
-      filter: filter.data,
-      filterCount: filter.count,
-      ids,
-      distances,
-      counts: COUNT,
-    });
-    const found = COUNT[0] as number;
-    return found === columnCount
-      ? new SearchResult(ids, distances, this.#created)
-      : new SearchResult(ids.slice(0, found), distances.slice(0, found), this.#created);
+  searchSync(query: Vector<Row>, k = 10, options?: Search): SearchResult {
+    return this.#searcher.searchSync(query, k, options);
   }
 
   /**
@@ -305,26 +276,13 @@ export abstract class VectorIndex<Row extends Rows = Float32Array> {
    * @param k how many, from 1 on; default 10.
    * @throws AnnexError as {@link search}
    */
-  async searchBatch(queries: Vectors<Row>, k = 10, options?: SearchOptions): Promise<BatchResult> {
-    this.#open();
-    const rows = rowsOf(queries, this.#shape, 'query');
-    checkK(k);
-    const params = paramsOf('searchBatch', options, true);
-    const filter = typeof params.filter === 'function' ? await this.#evaluated(params) : params.filter;
-    const task = this.#task(k, filter, params.threads);
-    const empty = task.index.size() === 0;
-    return batchResult(await searchRows(task, rows, params.signal), task.k, empty, this.#created);
+  searchBatch(queries: Vectors<Row>, k = 10, options?: Search & SearchOptions): Promise<BatchResult> {
+    return this.#searcher.searchBatch(queries, k, options);
   }
 
   /** As {@link searchBatch}, on the calling thread (and the core's pool). */
-  searchBatchSync(queries: Vectors<Row>, k = 10, options?: SearchSyncOptions): BatchResult {
-    this.#open();
-    const rows = rowsOf(queries, this.#shape, 'query');
-    checkK(k);
-    const params = paramsOf('searchBatchSync', options, false);
-    const task = this.#task(k, this.#evaluatedSync(params), params.threads);
-    const empty = task.index.size() === 0;
-    return batchResult(searchRowsSync(task, rows), task.k, empty, this.#created);
+  searchBatchSync(queries: Vectors<Row>, k = 10, options?: Search): BatchResult {
+    return this.#searcher.searchBatchSync(queries, k, options);
   }
 
   /**
@@ -333,7 +291,70 @@ export abstract class VectorIndex<Row extends Rows = Float32Array> {
    *
    * @throws AnnexError UNSUPPORTED on WASM, CLOSED
    */
-  abstract share(): ShareToken;
+  share(): ShareToken<KindName> {
+    const token = this.#open().share();
+    const { name } = this.#described.kind;
+    const { metadata } = this;
+    return metadata === undefined ? { annex: name, token } : { annex: name, token, metadata };
+  }
+
+  /**
+   * Saves the index to a file, which `open` reads on every platform. The file comes into being beside `path` and then
+   * takes its place, at once and whole: whatever happens, there is the old file or the new one. Searches go on
+   * meanwhile; writers wait.
+   *
+   * @param path a path or `file:` URL. A link stays a link.
+   * @throws AnnexError IO, UNSUPPORTED (no file system here: see {@link toBytes}), ABORTED, BUSY (another thread is
+   * writing), CLOSED, INVALID_TYPE, INVALID_ARGUMENT, OUT_OF_MEMORY
+   */
+  save(path: string | URL, options?: SaveOptions): Promise<void> {
+    return rejecting(() => {
+      const control = checkControl('save', options);
+      const target = pathOf(path, 'the path to save to');
+      this.#open();
+      return this.#writers.run(async () => saveTo(this.#saving(), target, control), control.signal);
+    });
+  }
+
+  /** As {@link save}, on the calling thread. Throws BUSY while an asynchronous writer is at work. */
+  saveSync(path: string | URL): void {
+    const target = pathOf(path, 'the path to save to');
+    this.#writers.idle();
+    saveToSync(this.#saving(), target);
+  }
+
+  /**
+   * The bytes of the file that {@link save} would write, for an object store, a key-value store or a page.
+   *
+   * @throws AnnexError as {@link save}, but for IO and UNSUPPORTED
+   */
+  toBytes(options?: SaveOptions): Promise<Uint8Array> {
+    return rejecting(() => {
+      const control = checkControl('toBytes', options);
+      this.#open();
+      return this.#writers.run(async () => bytesOfIndex(this.#saving(), control), control.signal);
+    });
+  }
+
+  /** As {@link toBytes}, on the calling thread. Throws BUSY while an asynchronous writer is at work. */
+  toBytesSync(): Uint8Array {
+    this.#writers.idle();
+    return bytesOfIndexSync(this.#saving());
+  }
+
+  /**
+   * The same bytes as a stream, for what is too large for one array, such as the body of a request. From the first read
+   * on until it ends or is cancelled searches go on and writers wait; its errors are those of {@link toBytes}.
+   *
+   * @throws AnnexError CLOSED
+   */
+  saveStream(): ReadableStream<Uint8Array> {
+    this.#open();
+    return streamOfIndex(
+      (work) => this.#writers.run(work),
+      () => this.#saving(),
+    );
+  }
 
   /**
    * Gives the memory back. Searches that have been called still complete; writers that have not finished reject with
@@ -342,68 +363,15 @@ export abstract class VectorIndex<Row extends Rows = Float32Array> {
   close(): void {
     const core = this.#core;
     if (core === undefined) return;
-    this.#coalescer.flush();
+    this.#searcher.flush();
     this.#core = undefined;
     core.close();
   }
 
-  /** @internal */
-  protected shareToken(): number {
-    return this.#open().share();
-  }
-
-  #task(k: number, filter: CoreFilter, threads: number): Task {
-    const index = this.#open();
-    return { index, shape: this.#shape, k: columns(k, index, filter), filter, threads };
-  }
-
-  #evaluatedSync({ filter }: Params): CoreFilter {
-    return typeof filter === 'function' ? evaluateSync(this.#open, filter) : filter;
-  }
-
-  async #evaluated({ filter, signal }: Params): Promise<CoreFilter> {
-    if (typeof filter !== 'function') return filter;
-    return evaluate(this.#backend, this.#open, filter, () => {
-      checkSignal(signal);
-    });
-  }
-
-  #addition(vectors: unknown, options: AddSyncOptions): Write {
-    this.#open();
-    const rows = rowsOf(vectors, this.#shape, 'row');
-    const ids = options.ids === undefined ? null : idsOf(options.ids);
-    checkCounts(rows, ids);
-    return { mode: 0, rows, ids, shape: this.#shape };
-  }
-
-  #replacement(given: unknown, vectors: unknown): Write {
-    this.#open();
-    const ids = idsOf(given);
-    const rows = rowsOf(vectors, this.#shape, 'row');
-    checkCounts(rows, ids);
-    return { mode: 1, rows, ids, shape: this.#shape };
-  }
-
-  #write(what: Write, options: WriteOptions): Promise<Float64Array | null> {
-    const signal = checkSignal(options.signal);
-    const onProgress = checkOnProgress(options.onProgress);
-    const control = { signal, onProgress, check: this.#open };
-    return this.#writers.run(async () => write(this.#backend, this.#open(), what, control), signal);
-  }
-
-  /** The index for a synchronous writer. */
-  #idle(): BackendIndex {
-    const core = this.#open();
-    if (!this.#writers.busy) return core;
-    throw new AnnexError(
-      'BUSY',
-      'an asynchronous add, upsert or remove of this index is not finished: await it first, or use the asynchronous method',
-    );
+  #saving(): Saving {
+    return { backend: this.#backend, index: this.#open(), metadata: this.metadata };
   }
 }
-
-/** Where a synchronous search counts what it found. */
-const COUNT = new Uint32Array(1);
 
 function closed(): AnnexError {
   return new AnnexError('CLOSED', 'the index is closed: create or open another one');

@@ -63,9 +63,10 @@ export abstract class RowSource {
 
 /**
  * Checks the shape of `value` (types and lengths; values are checked as they are read). `noun` is what messages call
- * one of the rows.
+ * one of the rows. A source that was made before passes.
  */
 export function rowsOf(value: unknown, shape: Shape, noun: 'row' | 'query'): RowSource {
+  if (value instanceof RowSource) return value;
   const what = noun === 'row' ? 'the vectors' : 'the queries';
   const tag = tagOf(value);
   if (Array.isArray(value)) {

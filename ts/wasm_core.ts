@@ -21,6 +21,7 @@ export interface Abi {
   annex_stats(index: Pointer, out: Pointer): void;
   annex_writer_open(index: Pointer, mode: number, out: Pointer): number;
   annex_writer_append(writer: Pointer, type: number, rows: Pointer, n: number, ids: Pointer, cancel: Pointer): number;
+  annex_writer_step(writer: Pointer, cancel: Pointer, progress: Pointer): number;
   annex_writer_commit(writer: Pointer): number;
   annex_writer_abort(writer: Pointer): void;
   annex_remove(index: Pointer, ids: Pointer, n: number, removed: Pointer): number;
@@ -28,6 +29,17 @@ export interface Abi {
   annex_get(index: Pointer, ids: Pointer, n: number, rows: Pointer, found: Pointer): number;
   annex_ids(index: Pointer, start: number, n: number, out: Pointer): number;
   annex_search(index: Pointer, search: Pointer): number;
+  annex_saver_open(index: Pointer, metadata: Pointer, bytes: number, out: Pointer): number;
+  annex_saver_size(saver: Pointer): number;
+  annex_saver_read(saver: Pointer, buffer: Pointer, room: number, written: Pointer): number;
+  annex_saver_close(saver: Pointer): void;
+  annex_opener_open(flags: number, out: Pointer): number;
+  annex_opener_expect(opener: Pointer, bytes: number): number;
+  annex_opener_append(opener: Pointer, bytes: Pointer, n: number): number;
+  annex_opener_step(opener: Pointer, cancel: Pointer, progress: Pointer): number;
+  annex_opener_metadata(opener: Pointer, out: Pointer, room: number): number;
+  annex_opener_finish(opener: Pointer, out: Pointer): number;
+  annex_opener_close(opener: Pointer): void;
 }
 
 interface RawExports extends Abi {
@@ -52,6 +64,7 @@ export class Core {
   // Views of linear memory; made anew whenever it grows, so never kept across a call.
   u8!: Uint8Array<ArrayBuffer>;
   i8!: Int8Array<ArrayBuffer>;
+  i32!: Int32Array<ArrayBuffer>;
   u32!: Uint32Array<ArrayBuffer>;
   f32!: Float32Array<ArrayBuffer>;
   f64!: Float64Array<ArrayBuffer>;
@@ -140,6 +153,7 @@ export class Core {
     const { buffer } = this.#memory;
     this.u8 = new Uint8Array(buffer);
     this.i8 = new Int8Array(buffer);
+    this.i32 = new Int32Array(buffer);
     this.u32 = new Uint32Array(buffer);
     this.f32 = new Float32Array(buffer);
     this.f64 = new Float64Array(buffer);

@@ -6,9 +6,24 @@ import { backendOfModule, loadBackend, type WasmSource } from './wasm_load.js';
 
 export * from './exports.js';
 export type FlatIndex<Row extends import('./backend.js').Rows = Float32Array> = import('./flat.js').FlatIndex<Row>;
+export type HnswIndex<Row extends import('./backend.js').Rows = Float32Array> = import('./hnsw.js').HnswIndex<Row>;
+export type IvfIndex<Row extends import('./backend.js').Rows = Float32Array> = import('./ivf.js').IvfIndex<Row>;
 export type { WasmSource };
 
-export const { FlatIndex, attach, engineInfo, ready } = bindApi({
+export const {
+  FlatIndex,
+  HnswIndex,
+  IvfIndex,
+  createIndex,
+  createIndexSync,
+  open,
+  openSync,
+  importFaiss,
+  importHnswlib,
+  attach,
+  engineInfo,
+  ready,
+} = bindApi({
   loadSync: () => backendOfModule(module),
   load: () => loadBackend(module),
 });

@@ -1,5 +1,6 @@
-import type { Rows, SearchJob } from './backend.js';
+import type { Rows, SearchJob, StepProgress } from './backend.js';
 import { AnnexError } from './errors.js';
+import { progressOf } from './fields.js';
 import type { Core } from './wasm_core.js';
 
 // The offsets of AnnexSearch, in bytes; wasm/layout.cpp pins them.
@@ -35,6 +36,17 @@ export function copyOut(core: Core, at: number, rows: Rows, from: number, to: nu
   if (rows instanceof Float32Array) rows.set(core.f32.subarray(at >>> 2, (at >>> 2) + n), from);
   else if (rows instanceof Int8Array) rows.set(core.i8.subarray(at, at + n), from);
   else rows.set(core.u8.subarray(at, at + n), from);
+}
+
+/** sizeof(AnnexProgress): two doubles, two int32. */
+const PROGRESS_BYTES = 24;
+
+/** What `step` writes to the address that it is given. */
+export function progressAt(core: Core, step: (at: number) => number): StepProgress {
+  const at = core.reserve(PROGRESS_BYTES);
+  core.check(step(at));
+  const { f64, i32 } = core;
+  return progressOf(f64[at >>> 3]!, f64[(at >>> 3) + 1]!, i32[(at >>> 2) + 4]!, i32[(at >>> 2) + 5]!);
 }
 
 /** Bytes that query and results of one query take in the scratch area. */

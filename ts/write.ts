@@ -1,6 +1,6 @@
 import { orAborted, throwIfAborted } from './abort.js';
 import { allocate } from './allocate.js';
-import type { Backend, BackendIndex } from './backend.js';
+import { type BackendIndex, type BackendWriter, type Phase, type Rows, WRITE, type WriteMode } from './backend.js';
 import { describe } from './describe.js';
 import { AnnexError } from './errors.js';
 import type { IdSource } from './ids.js';
@@ -9,26 +9,30 @@ import type { RowSource } from './vectors.js';
 
 /** How far a long call has come. */
 export interface Progress {
-  /** Rows done. */
+  /** Units of the phase that are done: rows, nodes, iterations … */
   readonly done: number;
-  /** Rows in all. */
+  /** Units of the phase in all. */
   readonly total: number;
-  /** What is being done: `add`, also for upsert. */
-  readonly phase: 'add';
+  /**
+   * What is being done: `add` takes the rows in (also for upsert and train), `link` links nodes of a graph, `kmeans`
+   * finds coarse centroids, `rotation` and `codebooks` train a codec, `compact` gives back room.
+   */
+  readonly phase: Phase;
 }
 
 export type OnProgress = (progress: Progress) => void;
 
 export interface Write {
-  readonly mode: 0 | 1;
-  readonly rows: RowSource;
-  /** Null to have ids given. */
+  readonly mode: WriteMode;
+  /** Null where the mode takes none. */
+  readonly rows: RowSource | null;
+  /** Null to have ids given, and where rows have none. */
   readonly ids: IdSource | null;
   readonly shape: Shape;
 }
 
 /** Bytes of rows handed to the core at once: little enough to copy within a few milliseconds. */
-const SLICE_BYTES = 1024 * 1024;
+export const SLICE_BYTES = 1024 * 1024;
 
 export function checkCounts(rows: RowSource, ids: IdSource | null): void {
   if (ids !== null && ids.n !== rows.n) {
@@ -41,50 +45,64 @@ export function checkOnProgress(value: unknown): OnProgress | undefined {
   throw new AnnexError('INVALID_TYPE', `expected onProgress to be a function, got ${describe(value)}`);
 }
 
-/** Ids of an add, as they are given or found out. */
-class Ids {
-  readonly out: Float64Array | null;
-
-  constructor(write: Write) {
-    this.out = write.mode === 0 ? allocate(() => new Float64Array(write.rows.n), write.rows.n * 8) : null;
-  }
-
-  /** Notes the ids given for a slice. */
-  note(start: number, given: Float64Array | null): void {
-    if (given !== null) this.out?.set(given, start);
-  }
-
-  /** Fills in the ids that the core gave, which count on from `first`. */
-  *count(first: number): Generator<void> {
-    if (this.out === null) return;
-    for (let start = 0; start < this.out.length; start += ID_SLICE) {
-      const end = Math.min(this.out.length, start + ID_SLICE);
-      for (let i = start; i < end; i++) this.out[i] = first + i;
-      yield;
-    }
-  }
+/** Rows of a write that are appended at once. */
+interface Slice {
+  readonly rows: Rows;
+  readonly n: number;
+  readonly ids: Float64Array | null;
+  /** Rows of the write up to the end of the slice. */
+  readonly end: number;
 }
 
-/** Ids written between turns of the event loop. */
-const ID_SLICE = 1 << 19;
+/** A write under way: its writer, its slices, and the ids that an add returns. */
+class Staging {
+  readonly writer: BackendWriter;
+  /** Rows in all. */
+  readonly total: number;
+  /** Ids of an add, known as far as slices were taken; null for other modes. */
+  readonly out: Float64Array | null;
+  readonly #write: Write;
+  readonly #first: number;
 
-/** Writes all rows or none. Returns the ids of an add, null for an upsert. */
-export function writeSync(index: BackendIndex, write: Write): Float64Array | null {
-  const { rows, ids, shape } = write;
-  const out = new Ids(write);
-  const writer = index.openWriter(write.mode);
-  try {
-    const first = index.nextId();
+  constructor(index: BackendIndex, write: Write) {
+    this.#write = write;
+    const total = write.rows?.n ?? 0;
+    this.total = total;
+    this.out = write.mode === WRITE.add ? allocate(() => new Float64Array(total), total * 8) : null;
+    this.writer = index.openWriter(write.mode);
+    this.#first = index.nextId();
+  }
+
+  /** Reads the caller's arrays slice by slice. */
+  *slices(): Generator<Slice> {
+    const { rows, ids, shape } = this.#write;
+    if (rows === null) return;
     const step = Math.max(1, Math.floor(SLICE_BYTES / shape.rowBytes));
     for (let start = 0; start < rows.n; start += step) {
       const n = Math.min(step, rows.n - start);
       const part = ids === null ? null : ids.take(start, n);
-      writer.append(shape.type, rows.take(start, n), n, part);
-      out.note(start, part);
+      if (part !== null) this.out?.set(part, start);
+      else this.#count(start, start + n);
+      yield { rows: rows.take(start, n), n, ids: part, end: start + n };
     }
+  }
+
+  /** The ids that the core gives. Slice by slice, since filling them all at once holds the event loop. */
+  #count(start: number, end: number): void {
+    if (this.out === null) return;
+    for (let i = start; i < end; i++) this.out[i] = this.#first + i;
+  }
+}
+
+/** Writes everything or nothing. Returns the ids of an add, null for other modes. */
+export function writeSync(index: BackendIndex, write: Write): Float64Array | null {
+  const staging = new Staging(index, write);
+  const { writer } = staging;
+  try {
+    for (const { rows, n, ids } of staging.slices()) writer.append(write.shape.type, rows, n, ids);
+    while (!writer.step().finished);
     writer.commit();
-    if (ids === null) for (const _ of out.count(first));
-    return out.out;
+    return staging.out;
   } catch (error) {
     writer.abort();
     throw error;
@@ -98,35 +116,30 @@ export interface WriteControl {
   readonly check: () => void;
 }
 
-/** Writes all rows or none, in slices with a turn of the event loop between them. Returns as {@link writeSync}. */
-export async function write(
-  backend: Backend,
-  index: BackendIndex,
-  what: Write,
-  control: WriteControl,
-): Promise<Float64Array | null> {
-  const { rows, ids, shape } = what;
+/** Writes everything or nothing, in slices with a turn of the event loop between them. As {@link writeSync}. */
+export async function write(index: BackendIndex, what: Write, control: WriteControl): Promise<Float64Array | null> {
   const { signal, onProgress, check } = control;
   throwIfAborted(signal);
   check();
-  const out = new Ids(what);
-  const writer = index.openWriter(what.mode);
+  const staging = new Staging(index, what);
+  const { writer, total } = staging;
+  const passed = (progress: Progress): void => {
+    report(onProgress, progress);
+    check();
+    throwIfAborted(signal);
+  };
   try {
-    const first = index.nextId();
-    const step = Math.max(1, Math.floor(SLICE_BYTES / shape.rowBytes));
-    for (let start = 0; start < rows.n; start += step) {
-      const n = Math.min(step, rows.n - start);
-      const part = ids === null ? null : ids.take(start, n);
-      const appended = writer.appendAsync(shape.type, rows.take(start, n), n, part, signal);
-      out.note(start, part);
-      await appended;
-      report(onProgress, start + n, rows.n);
-      check();
-      throwIfAborted(signal);
+    for (const { rows, n, ids, end } of staging.slices()) {
+      await writer.appendAsync(what.shape.type, rows, n, ids, signal);
+      passed({ done: end, total, phase: 'add' });
+    }
+    for (let finished = false; !finished; ) {
+      const step = await writer.stepAsync(signal);
+      finished = step.finished;
+      if (step.total > 0) passed({ done: step.done, total: step.total, phase: step.phase });
     }
     await writer.commitAsync();
-    if (ids === null) for (const _ of out.count(first)) if (rows.n > ID_SLICE) await backend.turn();
-    return out.out;
+    return staging.out;
   } catch (error) {
     writer.abort();
     throwIfAborted(signal);
@@ -134,13 +147,13 @@ export async function write(
   }
 }
 
-function report(onProgress: OnProgress | undefined, done: number, total: number): void {
+function report(onProgress: OnProgress | undefined, progress: Progress): void {
   if (onProgress === undefined) return;
   try {
-    onProgress({ done, total, phase: 'add' });
+    onProgress(progress);
   } catch (cause) {
     const reason = cause instanceof Error ? cause.message : describe(cause);
-    throw new AnnexError('INVALID_ARGUMENT', `onProgress threw: ${reason}; nothing was added`, { cause });
+    throw new AnnexError('INVALID_ARGUMENT', `onProgress threw: ${reason}; the index is as it was`, { cause });
   }
 }
 

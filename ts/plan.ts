@@ -1,0 +1,302 @@
+import { checkSignal, throwIfAborted } from './abort.js';
+import { describe } from './describe.js';
+import { AnnexError } from './errors.js';
+import { checkProgress, report } from './eval_run.js';
+import { checkChoice, checkOptions } from './names.js';
+import { type Candidate, candidates, emptyBytes, listsFor } from './plan_candidates.js';
+import { generatedRows, type PlanClass, type PlanIndex, type Sample, type Trial, tryOut } from './plan_trial.js';
+import { checkK } from './search.js';
+import { METRICS, type Metric, shapeOf } from './spec.js';
+import { type Numbers, rowsOf } from './vectors.js';
+
+/** Options of {@link plan}. */
+export interface PlanOptions {
+  /** Rows that the index will hold. */
+  n: number;
+  dim: number;
+  /** Default `l2`; not those of packed bits. */
+  metric?: Metric | undefined;
+  /** Bytes of memory that the index may take. Default: no limit. */
+  memory?: number | undefined;
+  /** Recall@k to reach. Default 0.95. */
+  recall?: number | undefined;
+  /** Default 10. */
+  k?: number | undefined;
+  /**
+   * Vectors like those to come, 2,000 and more (10,000 tell more). The last tenth, up to 500, serve as queries. Default:
+   * generated vectors, so that predicted recall is that of other data than yours.
+   */
+  sample?: Numbers | readonly Numbers[] | undefined;
+  /** The classes of the entry point in use (`annex`, `annex/native` or `annex/wasm`), which make the trials. */
+  FlatIndex: PlanClass;
+  HnswIndex: PlanClass;
+  IvfIndex: PlanClass;
+  /** Aborts the call: its promise rejects with code ABORTED. */
+  signal?: AbortSignal | undefined;
+  /** Called after every candidate. What it throws aborts the call. */
+  onProgress?: ((progress: { readonly done: number; readonly total: number }) => void) | undefined;
+}
+
+/** A predicted number and what it rests on. */
+export interface Predicted {
+  readonly value: number;
+  readonly basis: string;
+}
+
+/** An index that would do, or why it would not. */
+export interface Proposal {
+  readonly structure: Candidate['structure'];
+  /** Options of its `create`. */
+  readonly options: Readonly<Record<string, unknown>>;
+  /** Options of its searches. */
+  readonly search: Readonly<Record<string, number>>;
+  /** Bytes that the core will hold, as by `stats().bytesTotal`. */
+  readonly ram: Predicted;
+  /** Bytes of its file; undefined where it has none. */
+  readonly file: Predicted | undefined;
+  /** Seconds to train and add, on this machine. */
+  readonly buildSeconds: Predicted;
+  readonly recall: Predicted;
+  /** Seconds of a query in a batch, on this machine, all threads. */
+  readonly querySeconds: Predicted;
+  /** Whether it fits the memory and reaches the recall. */
+  readonly fits: boolean;
+}
+
+/** What {@link plan} proposes. */
+export interface Plan {
+  /** The fastest of those that fit; undefined where none does. */
+  readonly best: Proposal | undefined;
+  /** All that were considered: those that fit by query time, then the others by memory. */
+  readonly proposals: readonly Proposal[];
+}
+
+const KEYS = [
+  'n',
+  'dim',
+  'metric',
+  'memory',
+  'recall',
+  'k',
+  'sample',
+  'FlatIndex',
+  'HnswIndex',
+  'IvfIndex',
+  'signal',
+  'onProgress',
+] as const;
+
+/** Rows of the larger trial, and of generated samples; the smaller one has a quarter. */
+const TRIAL = 8192;
+const LEAST = 1800;
+
+/**
+ * Proposes an index for n rows before it is built: structure, codec and search parameters, with the memory, file size, build
+ * time, recall and query time to expect. Each candidate is built over a quarter and over all of a small sample, lists with
+ * as many rows to each as they will have in the end; what was measured there is extrapolated to n.
+ *
+ * ```ts
+ * const { best } = await plan({ n: 5e6, dim: 768, metric: 'cosine', memory: 4e9, sample, FlatIndex, HnswIndex, IvfIndex });
+ * ```
+ *
+ * @throws AnnexError INVALID_TYPE, INVALID_ARGUMENT, UNSUPPORTED, DIMENSION_MISMATCH, NOT_FINITE, ABORTED, OUT_OF_MEMORY
+ */
+export async function plan(options: PlanOptions): Promise<Plan> {
+  const checked = checkOptions<PlanOptions>('plan', options, KEYS);
+  const n = within('n', checked.n, 1, 2 ** 32, true);
+  const metric = checkChoice('metric', checked.metric ?? 'l2', METRICS);
+  if (metric === 'hamming' || metric === 'jaccard') {
+    throw new AnnexError('UNSUPPORTED', `expected a metric of floats, got "${metric}": its rows are kept as they are`);
+  }
+  const dim = within('dim', checked.dim, 1, 32768, true);
+  const memory = checked.memory === undefined ? Infinity : within('memory', checked.memory, 1, Number.MAX_VALUE);
+  const target = within('recall', checked.recall ?? 0.95, 0, 1);
+  const k = Math.min(checkK(checked.k ?? 10), n);
+  const signal = checkSignal(checked.signal);
+  const onProgress = checkProgress(checked.onProgress);
+  const { FlatIndex, HnswIndex, IvfIndex } = checked;
+  const classes = { FlatIndex, HnswIndex, IvfIndex };
+  for (const [name, Class] of Object.entries(classes)) {
+    if (typeof Class === 'function' && typeof (Class as Partial<PlanClass>).create === 'function') continue;
+    throw new AnnexError(
+      'INVALID_TYPE',
+      `expected the class ${name} of annex in options.${name}, got ${describe(Class)}`,
+    );
+  }
+  const sample = sampleOf(checked.sample, dim, metric, n);
+  const most = sample.rows.length / dim;
+  const sizes = most >= n ? [n] : [most >> 2, most];
+  const exact = (size: number, columns: number): Promise<Set<number>[]> =>
+    truthOf(FlatIndex, sample, size, columns, signal);
+  const truths = await Promise.all(sizes.map((size) => exact(size, k)));
+  // The nearest of a sample are as far as the k nearest of all rows: so many of those are in a sample.
+  // Half of it trains the lists and half is added: rows lie nearer to centroids that they were trained on.
+  const half = most >> 1;
+  const thinned = Math.max(1, Math.round((k * half) / n));
+  const thinTruth = most >= n ? undefined : await exact(half, thinned);
+
+  const all = candidates(dim, metric);
+  const proposals: Proposal[] = [];
+  const from = checked.sample === undefined ? 'generated vectors' : 'the sample';
+  const nlist = listsFor(n);
+  for (const [done, candidate] of all.entries()) {
+    const run = async (
+      size: number,
+      lists: number,
+      columns: number,
+      truth: Set<number>[],
+      training = sample.rows.subarray(0, size * dim),
+    ): Promise<Trial> => {
+      const trial = await tryOut(candidate, classes, sample, training, size, lists, columns, truth, signal);
+      throwIfAborted(signal);
+      return trial;
+    };
+    const trials: Trial[] = [];
+    for (const [i, size] of sizes.entries()) {
+      const share = Math.max(1, Math.round((nlist * size) / n));
+      trials.push(await run(size, share, k, truths[i] as Set<number>[]));
+    }
+    // Which lists hold the neighbours depends on how fine the lists are: all of them, over a thinner set of rows.
+    const cells = Math.min(nlist, half >> 1);
+    const inLists = candidate.structure === 'IvfIndex' && thinTruth !== undefined;
+    const thin = inLists ? await run(half, cells, thinned, thinTruth, sample.rows.subarray(half * dim)) : undefined;
+    proposals.push(propose(candidate, trials, thin, { n, dim, metric, nlist, k, memory, target, from }));
+    report(onProgress, { done: done + 1, total: all.length });
+  }
+  proposals.sort((a, b) => {
+    if (a.fits !== b.fits) return a.fits ? -1 : 1;
+    return a.fits ? a.querySeconds.value - b.querySeconds.value : a.ram.value - b.ram.value;
+  });
+  return { best: proposals.find(({ fits }) => fits), proposals };
+}
+
+interface Wanted {
+  readonly n: number;
+  readonly dim: number;
+  readonly metric: Metric;
+  readonly nlist: number;
+  readonly k: number;
+  readonly memory: number;
+  readonly target: number;
+  readonly from: string;
+}
+
+function propose(candidate: Candidate, trials: readonly Trial[], thin: Trial | undefined, wanted: Wanted): Proposal {
+  const { n, dim, metric, nlist, k, memory, target, from } = wanted;
+  const sizes = trials.map((trial) => trial.n.toLocaleString('en-US')).join(' and ');
+  const built = trials.length === 1 ? `measured with all ${sizes} rows` : `measured with ${sizes} rows`;
+  const scaled = (how: string): string => (trials.length === 1 ? built : `${built} of ${from}, ${how}`);
+  const line = (of: (trial: Trial) => number): number => linear(trials, of, n);
+
+  // The cheapest parameters whose recall is predicted to do, else those with the most.
+  const searches = candidate.searches(k);
+  const recalls = searches.map((_, i) =>
+    thin === undefined ? recallAt(trials, i, n, candidate.structure) : last(thin.recalls, i),
+  );
+  const enough = recalls.findIndex((recall) => recall >= target);
+  const at = enough >= 0 ? enough : recalls.indexOf(Math.max(...recalls));
+  const ram = line((trial) => trial.ram) + emptyBytes(candidate, dim, metric, n);
+  const file = trials.every((trial) => trial.file !== undefined) ? line((trial) => trial.file as number) : undefined;
+  const recall = recalls[at] as number;
+  return {
+    structure: candidate.structure,
+    options: candidate.options(nlist),
+    search: searches[at] as Record<string, number>,
+    ram: { value: ram, basis: scaled('in a straight line from there, and whole blocks of rows') },
+    file: file === undefined ? undefined : { value: file, basis: scaled('in a straight line from there') },
+    buildSeconds: {
+      value: power(trials, (trial) => trial.buildSeconds, n, 1, 2),
+      basis: scaled('by the power of n that they differ by'),
+    },
+    recall: { value: recall, basis: recallBasis(built, trials, thin, from) },
+    querySeconds: {
+      value: power(trials, (trial) => last(trial.seconds, at), n, 0, 1),
+      basis: scaled('by the power of n that they differ by'),
+    },
+    fits: ram <= memory && recall >= target,
+  };
+}
+
+/** Of parameters beyond those tried, which would find no more, the last that was. */
+const last = (values: readonly number[], at: number): number => values[Math.min(at, values.length - 1)] as number;
+
+function linear(trials: readonly Trial[], of: (trial: Trial) => number, n: number): number {
+  const [a, b] = trials as [Trial, Trial?];
+  if (b === undefined) return of(a);
+  return Math.round(of(b) + ((of(b) - of(a)) / (b.n - a.n)) * (n - b.n));
+}
+
+function power(trials: readonly Trial[], of: (trial: Trial) => number, n: number, low: number, high: number): number {
+  const [a, b] = trials as [Trial, Trial?];
+  if (b === undefined) return of(a);
+  const exponent = Math.log(of(b) / of(a)) / Math.log(b.n / a.n);
+  return of(b) * (n / b.n) ** Math.min(high, Math.max(low, exponent));
+}
+
+/**
+ * A straight line of the recall over the logarithm of n; for graphs, where walks lose their way, between that and one of
+ * the logarithm of what is missed.
+ */
+function recallAt(trials: readonly Trial[], at: number, n: number, structure: Candidate['structure']): number {
+  const [a, b] = trials as [Trial, Trial?];
+  if (b === undefined) return last(a.recalls, at);
+  const [ra, rb] = [last(a.recalls, at), last(b.recalls, at)];
+  const steps = Math.log(n / b.n) / Math.log(b.n / a.n);
+  const line = rb + Math.min(0, rb - ra) * steps;
+  if (structure === 'FlatIndex') return Math.max(0, line);
+  const growth = Math.max(1, (1 - rb + 1e-3) / (1 - ra + 1e-3));
+  const curve = 1 - (1 - rb) * growth ** steps;
+  return Math.max(0, Math.min(rb, (line + Math.max(0, curve)) / 2));
+}
+
+function recallBasis(built: string, trials: readonly Trial[], thin: Trial | undefined, from: string): string {
+  if (trials.length === 1) return built;
+  if (thin === undefined) return `${built} of ${from}, extrapolated over the logarithm of n`;
+  return `the nearest neighbours in all lists, filled with ${thin.n.toLocaleString('en-US')} rows of ${from}`;
+}
+
+function sampleOf(value: unknown, dim: number, metric: Metric, n: number): Sample {
+  if (value === undefined) {
+    const [count, queries] = [Math.min(n, TRIAL), 200];
+    const rows = generatedRows(count + queries, dim);
+    return { dim, metric, rows: rows.subarray(0, count * dim), queries: rows.subarray(count * dim) };
+  }
+  const source = rowsOf(value, shapeOf(dim, metric, 'f32'), 'row');
+  if (source.n < LEAST + LEAST / 9) {
+    throw new AnnexError('INVALID_ARGUMENT', `expected a sample of at least 2000 vectors, got ${source.n}`);
+  }
+  const queries = Math.min(500, Math.floor(source.n / 10));
+  const rows = Float32Array.from(source.take(0, source.n));
+  const count = Math.min(n, source.n - queries);
+  return { dim, metric, rows: rows.subarray(0, count * dim), queries: rows.subarray((source.n - queries) * dim) };
+}
+
+async function truthOf(
+  FlatIndex: PlanClass,
+  { dim, metric, rows, queries }: Sample,
+  n: number,
+  k: number,
+  signal: AbortSignal | undefined,
+): Promise<Set<number>[]> {
+  const index = (await FlatIndex.create({ dim, metric } as never)) as PlanIndex;
+  try {
+    await index.add(rows.subarray(0, n * dim), { signal });
+    const { ids, k: columns } = await index.searchBatch(queries, k, { signal });
+    const list = ids as Float64Array;
+    return Array.from(
+      { length: queries.length / dim },
+      (_, q) => new Set(list.subarray(q * columns, (q + 1) * columns)),
+    );
+  } finally {
+    index.close();
+  }
+}
+
+function within(name: string, value: unknown, low: number, high: number, whole = false): number {
+  if (typeof value !== 'number') {
+    throw new AnnexError('INVALID_TYPE', `expected ${name} as a number, got ${describe(value)}`);
+  }
+  if (value >= low && value <= high && (!whole || Number.isInteger(value))) return value;
+  const what = whole ? 'an integer from' : 'from';
+  throw new AnnexError('INVALID_ARGUMENT', `expected ${name} to be ${what} ${low} to ${high}, got ${value}`);
+}
