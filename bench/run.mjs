@@ -1,4 +1,4 @@
-// Runs a bench: node bench/run.mjs <all|flat|calls|wasm|kernels|claims> [options]
+// Runs a bench: node bench/run.mjs <all|sweep|graphs|lists|flat|calls|wasm|kernels|claims> [options], default all
 // Builds what is out of date and installs the peers, into bench/node_modules and bench/.venv, where they are missing.
 // A peer that cannot be had is skipped by name.
 import { spawnSync } from 'node:child_process';
@@ -11,7 +11,9 @@ import { setup } from '../scripts/setup.mjs';
 const here = fileURLToPath(new URL('.', import.meta.url));
 const root = fileURLToPath(new URL('..', import.meta.url));
 const windows = process.platform === 'win32';
-const BENCHES = ['all', 'flat', 'calls', 'wasm', 'kernels', 'claims'];
+const BENCHES = ['all', 'sweep', 'graphs', 'lists', 'flat', 'calls', 'wasm', 'kernels', 'claims'];
+/** Sweeps with a preset of their own. */
+const PRESETS = ['graphs', 'lists'];
 
 /** @param {string} command @param {string[]} args @param {import('node:child_process').SpawnSyncOptions} [options] */
 function succeeds(command, args, options) {
@@ -52,7 +54,9 @@ function pythonPeers() {
   return true;
 }
 
-const [name = 'all', ...args] = process.argv.slice(2);
+const given = process.argv.slice(2);
+const name = given[0] === undefined || given[0].startsWith('-') ? 'all' : given[0];
+const args = given[0] === name ? given.slice(1) : given;
 if (!BENCHES.includes(name)) {
   console.error(`bench: expected one of ${BENCHES.join(', ')}, got ${name}`);
   process.exit(2);
@@ -64,10 +68,11 @@ if (!asksHelp && name !== 'claims') {
     .then(() => build(name === 'kernels' ? [] : targets, console.error))
     .catch(fail);
 }
-if (!asksHelp && !args.includes('--alone') && (name === 'flat' || name === 'all')) {
+if (!asksHelp && !args.includes('--alone') && ['all', 'sweep', ...PRESETS, 'flat'].includes(name)) {
   ensure(`${here}node_modules`, `${here}package-lock.json`, npmPeers, 'the peers from npm');
   ensure(`${here}.venv`, `${here}requirements.txt`, pythonPeers, 'the peers from PyPI');
 }
-const flags = ['--expose-gc', '--import', 'tsx', `${here}${name}.ts`, ...args];
+const script = PRESETS.includes(name) ? ['sweep.ts', '--preset', name] : [`${name}.ts`];
+const flags = ['--expose-gc', '--import', 'tsx', `${here}${script[0]}`, ...script.slice(1), ...args];
 const { status } = spawnSync(process.execPath, flags, { cwd: root, stdio: 'inherit' });
 process.exit(status ?? 1);

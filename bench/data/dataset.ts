@@ -1,5 +1,6 @@
 import { basename } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { BIN_NAME, readBin } from './bin.js';
 import { GENERATORS, type Generator, generate } from './generate.js';
 import { readNpy } from './npy.js';
 import { DataError, type Matrix } from './rows.js';
@@ -35,7 +36,8 @@ export interface DatasetOptions {
   readonly batch?: number | undefined;
 }
 
-const sample = (name: string): string => fileURLToPath(new URL(`../../test/data/wordnet/${name}`, import.meta.url));
+export const sample = (name: string): string =>
+  fileURLToPath(new URL(`../../test/data/wordnet/${name}`, import.meta.url));
 
 /** The rows and queries that the options name; the sample of the repository when they name none. */
 export function openDataset(options: DatasetOptions): Dataset {
@@ -84,11 +86,12 @@ export function repeated(values: Float32Array, length: number): Float32Array {
   return out;
 }
 
-/** Reads .npy, .fvecs or .bvecs. */
+/** Reads .npy, .fvecs, .bvecs, .fbin, .u8bin or .i8bin. */
 export function readRows(path: string, limit?: number): Matrix {
   if (path.endsWith('.npy')) return readNpy(path, limit);
   if (/\.[fb]vecs$/.test(path)) return readVecs(path, limit) as Matrix;
-  throw new DataError(path, 'expected a name that ends in .npy, .fvecs or .bvecs');
+  if (BIN_NAME.test(path)) return readBin(path, limit);
+  throw new DataError(path, 'expected a name that ends in .npy, .fvecs, .bvecs, .fbin, .u8bin or .i8bin');
 }
 
 function oneOf<T extends string>(option: string, allowed: readonly T[], value: string): T {

@@ -50,13 +50,23 @@ export class Random {
 }
 
 /**
- * Base and queries of one distribution.
+ * Rows of one distribution, as many as are asked for, one after another.
  * - `clustered`: normal clusters in a subspace of some dim / 8 dimensions, with a little noise in all: what embeddings
  *   look like to an index.
  * - `uniform`: independent in [-1, 1), where pruning and quantization have nothing to hold on to.
  * - `adversarial`: rows in turn plain, duplicated, a few units in the last place from another row, huge, denormal, and
  *   constant; some columns are constant throughout. Distances stay finite.
  */
+export interface RowStream {
+  /** Fills `out`, a whole number of rows, with the next ones. */
+  next(out: Float32Array): void;
+}
+
+export function rowStream(kind: Generator, dim: number, seed: number): RowStream {
+  return STREAMS[kind](dim, new Random(seed));
+}
+
+/** Base and queries of one distribution: the queries are the rows that follow the base, so none of them is in it. */
 export function generate(
   kind: Generator,
   rows: number,
@@ -67,52 +77,70 @@ export function generate(
   base: Matrix<Float32Array>;
   queries: Matrix<Float32Array>;
 } {
-  const random = new Random(seed);
-  const all = new Float32Array((rows + queries) * dim);
-  FILL[kind](all, dim, random);
-  return {
-    base: { data: all.subarray(0, rows * dim), rows, dim },
-    queries: { data: all.slice(rows * dim), rows: queries, dim },
-  };
+  const stream = rowStream(kind, dim, seed);
+  const base = new Float32Array(rows * dim);
+  const query = new Float32Array(queries * dim);
+  stream.next(base);
+  stream.next(query);
+  return { base: { data: base, rows, dim }, queries: { data: query, rows: queries, dim } };
 }
 
-const FILL: Record<Generator, (all: Float32Array, dim: number, random: Random) => void> = {
-  clustered(all, dim, random) {
+/** Rows that an adversarial row may repeat: those since the last so many, of which a stream keeps a copy. */
+const WINDOW = 4096;
+
+const STREAMS: Record<Generator, (dim: number, random: Random) => RowStream> = {
+  clustered(dim, random) {
     const latent = Math.max(2, Math.round(dim / 8));
     const clusters = 64;
     const project = Float32Array.from({ length: latent * dim }, () => random.normal() / Math.sqrt(latent));
     const centres = Float32Array.from({ length: clusters * latent }, () => random.normal());
     const point = new Float32Array(latent);
-    for (let at = 0; at < all.length; at += dim) {
-      const centre = random.below(clusters) * latent;
-      for (let l = 0; l < latent; l++) point[l] = centres[centre + l]! + 0.4 * random.normal();
-      for (let d = 0; d < dim; d++) all[at + d] = 0.02 * random.normal();
-      for (let l = 0; l < latent; l++) {
-        for (let d = 0; d < dim; d++) all[at + d]! += point[l]! * project[l * dim + d]!;
-      }
-    }
+    return {
+      next(out) {
+        for (let at = 0; at < out.length; at += dim) {
+          const centre = random.below(clusters) * latent;
+          for (let l = 0; l < latent; l++) point[l] = centres[centre + l]! + 0.4 * random.normal();
+          for (let d = 0; d < dim; d++) out[at + d] = 0.02 * random.normal();
+          for (let l = 0; l < latent; l++) {
+            for (let d = 0; d < dim; d++) out[at + d]! += point[l]! * project[l * dim + d]!;
+          }
+        }
+      },
+    };
   },
 
-  uniform(all, _dim, random) {
-    for (let i = 0; i < all.length; i++) all[i] = 2 * random.uniform() - 1;
+  uniform(_dim, random) {
+    return {
+      next(out) {
+        for (let i = 0; i < out.length; i++) out[i] = 2 * random.uniform() - 1;
+      },
+    };
   },
 
-  adversarial(all, dim, random) {
-    const bits = new Uint32Array(all.buffer, all.byteOffset, all.length);
-    for (let at = 0, row = 0; at < all.length; at += dim, row++) {
-      const kind = row === 0 ? 0 : row % 6;
-      const other = random.below(row) * dim;
-      const constant = random.normal();
-      for (let d = 0; d < dim; d++) {
-        const i = at + d;
-        if (kind === 1) all[i] = all[other + d]!;
-        else if (kind === 2) bits[i] = nudge(bits[other + d]!, random.below(5) - 2);
-        else if (kind === 3) all[i] = 1e15 * random.normal();
-        else if (kind === 4) all[i] = 1e-40 * random.normal();
-        else if (kind === 5) all[i] = constant;
-        else all[i] = d % 7 === 3 ? 0.5 : random.normal();
-      }
-    }
+  adversarial(dim, random) {
+    const past = new Float32Array(WINDOW * dim);
+    const pastBits = new Uint32Array(past.buffer);
+    let row = 0;
+    return {
+      next(out) {
+        const bits = new Uint32Array(out.buffer, out.byteOffset, out.length);
+        for (let at = 0; at < out.length; at += dim, row++) {
+          const kind = row === 0 ? 0 : row % 6;
+          const other = random.below(Math.min(row, WINDOW)) * dim;
+          const constant = random.normal();
+          for (let d = 0; d < dim; d++) {
+            const i = at + d;
+            if (kind === 1) out[i] = past[other + d]!;
+            else if (kind === 2) bits[i] = nudge(pastBits[other + d]!, random.below(5) - 2);
+            else if (kind === 3) out[i] = 1e15 * random.normal();
+            else if (kind === 4) out[i] = 1e-40 * random.normal();
+            else if (kind === 5) out[i] = constant;
+            else out[i] = d % 7 === 3 ? 0.5 : random.normal();
+          }
+          past.set(out.subarray(at, at + dim), (row % WINDOW) * dim);
+        }
+      },
+    };
   },
 };
 

@@ -17,8 +17,23 @@ export const COLOURS = {
   peer: { light: '#8a9099', dark: '#7d848d' },
 } as const;
 
-export const CHART_CSS = `@media screen and (prefers-color-scheme: dark) {
-${Object.values(COLOURS)
+/** Of the peers in charts of curves, by turns; ours have {@link COLOURS}.ours. Told apart by their symbols as well. */
+const PEERS = [
+  { light: '#b3541e', dark: '#f0935c' },
+  { light: '#2b5fa8', dark: '#7fb0f5' },
+  { light: '#8a3b8f', dark: '#d68adb' },
+  { light: '#8c7400', dark: '#d9be3f' },
+  { light: '#5a6470', dark: '#a3adb8' },
+  { light: '#a8324f', dark: '#f28aa5' },
+  { light: '#1f7f8c', dark: '#6ccfdd' },
+  { light: '#6b4f2a', dark: '#c2a176' },
+] as const;
+const OURS = [COLOURS.ours, { light: '#4c9a2a', dark: '#9bdc74' }, { light: '#0f9d8a', dark: '#5fe3d0' }] as const;
+const SYMBOLS = ['circle', 'rect', 'triangle', 'diamond'] as const;
+
+export const CHART_CSS = `svg [ecmeta_ssr_type="chart"]:hover { stroke: currentColor; stroke-width: 0.4; }
+@media screen and (prefers-color-scheme: dark) {
+${[...Object.values(COLOURS), ...PEERS, ...OURS.slice(1)]
   .flatMap(({ light, dark }) => ['fill', 'stroke'].map((part) => `  svg [${part}="${light}"] { ${part}: ${dark}; }`))
   .join('\n')}
 }`;
@@ -85,6 +100,76 @@ export function scatter(title: string, x: string, y: string, dots: readonly Dot[
       labelLayout: { moveOverlap: 'shiftY' },
     },
   });
+}
+
+export interface Curve {
+  readonly label: string;
+  readonly ours: boolean;
+  /** `front`: on the line. `title` shows when a pointer rests on the point. */
+  readonly dots: readonly { readonly x: number; readonly y: number; readonly front: boolean; readonly title: string }[];
+}
+
+/** Pixels of a legend's line, and how many entries stand in one. */
+const LEGEND = { line: 24, entries: 2 } as const;
+
+/** Curves over recall, on a logarithmic scale. Every dot says what it is when pointed at. */
+export function curves(title: string, x: string, y: string, list: readonly Curve[]): string | undefined {
+  let peers = 0;
+  let ours = 0;
+  const styles = list.map((curve, i) => {
+    const colour = curve.ours ? OURS[ours++ % OURS.length]! : PEERS[peers++ % PEERS.length]!;
+    return { colour: colour.light, symbol: SYMBOLS[i % SYMBOLS.length]! };
+  });
+  const legend = Math.ceil(list.length / LEGEND.entries) * LEGEND.line;
+  const lines = list.map(({ label, dots, ours }, i) => ({
+    name: label,
+    type: 'line',
+    showSymbol: false,
+    silent: true,
+    symbol: styles[i]!.symbol,
+    data: dots.filter(({ front }) => front).map((dot) => [dot.x, dot.y]),
+    lineStyle: { color: styles[i]!.colour, width: ours ? 3 : 1.5 },
+    itemStyle: { color: styles[i]!.colour },
+  }));
+  const points = list.map(({ dots }, i) => ({
+    type: 'scatter',
+    symbol: styles[i]!.symbol,
+    symbolSize: 9,
+    data: dots.map(({ x, y, front }) => ({
+      value: [x, y],
+      itemStyle: { color: styles[i]!.colour, opacity: front ? 1 : 0.35 },
+    })),
+  }));
+  const svg = draw(title, 400 + legend, {
+    legend: {
+      data: list.map(({ label }) => label),
+      bottom: 0,
+      left: 60,
+      itemGap: 12,
+      formatter: (label: string) => label.padEnd(36),
+      textStyle: { ...text, width: 340, overflow: 'truncate' },
+      orient: 'horizontal',
+    },
+    grid: { left: 80, right: 24, top: 36, bottom: 60 + legend },
+    xAxis: {
+      type: 'value',
+      name: x,
+      nameLocation: 'middle',
+      nameGap: 28,
+      min: ({ min }: { min: number }) => Math.floor(min * 20) / 20,
+      max: 1,
+      ...axis,
+    },
+    yAxis: { type: 'log', name: y, ...axis },
+    series: [...lines, ...points],
+  });
+  return svg?.replace(
+    /<path [^>]*ecmeta_series_index="(\d+)" ecmeta_data_index="(\d+)"[^>]*>(?=<\/path>)/g,
+    (path, series: string, at: string) => {
+      const dot = list[Number(series) - list.length]?.dots[Number(at)];
+      return dot === undefined ? path : `${path}<title>${escapeHtml(dot.title)}</title>`;
+    },
+  );
 }
 
 interface Point {

@@ -1,3 +1,5 @@
+import { sweepClaims } from '../sweep/claims.js';
+import type { SweepState } from '../sweep/state.js';
 import { type CallsReport, verdict } from './calls_report.js';
 import { type FlatReport, findRun, ratioOf } from './flat_report.js';
 import type { KernelsReport } from './kernels_report.js';
@@ -11,6 +13,8 @@ export interface Parts {
   readonly calls?: CallsReport | undefined;
   readonly kernels?: KernelsReport | undefined;
   readonly wasm?: WasmReport | undefined;
+  /** One for each dataset and preset. */
+  readonly sweeps?: readonly SweepState[] | undefined;
 }
 
 export interface Claim {
@@ -23,7 +27,7 @@ export interface Claim {
 }
 
 /** Every performance target of the project, measured by one run. */
-export function claims({ flat, calls, kernels, wasm }: Parts): Claim[] {
+export function claims({ flat, calls, kernels, wasm, sweeps = [] }: Parts): Claim[] {
   const times = (what: string, target: number, measured: number | undefined): Claim => {
     return { what, target, better: 'higher', unit: '×', measured };
   };
@@ -49,6 +53,7 @@ export function claims({ flat, calls, kernels, wasm }: Parts): Claim[] {
     most('event loop, longest delay during searchBatch', 5, 'ms', 'loop-batch'),
     most('event loop, longest delay during concurrent search', 5, 'ms', 'loop-search'),
     times('WASM f32 scan, one query ÷ native AVX2', 0.7, wasm?.scanOverAvx2),
+    ...sweeps.flatMap(sweepClaims),
   ];
 }
 

@@ -1,11 +1,18 @@
 import { type ParseArgsConfig, parseArgs } from 'node:util';
 
 export interface Flag {
-  readonly type: 'string' | 'boolean' | 'number';
+  /** `strings`: may be given several times. */
+  readonly type: 'string' | 'strings' | 'boolean' | 'number';
   readonly help: string;
 }
 
-type Value<F extends Flag> = F['type'] extends 'number' ? number : F['type'] extends 'boolean' ? boolean : string;
+interface Types {
+  string: string;
+  strings: string[];
+  number: number;
+  boolean: boolean;
+}
+type Value<F extends Flag> = Types[F['type']];
 export type Values<F extends Record<string, Flag>> = { [K in keyof F]?: Value<F[K]> };
 
 /** Options of every bench that takes a dataset. */
@@ -25,7 +32,9 @@ export const QUICK = { quick: { type: 'boolean', help: 'fewer rows and repetitio
 /** Parses the command line by node:util; prints the help, or what is wrong, and ends the process where that is due. */
 export function parse<const F extends Record<string, Flag>>(name: string, about: string, flags: F): Values<F> {
   const options: NonNullable<ParseArgsConfig['options']> = { help: { type: 'boolean', short: 'h' } };
-  for (const [flag, { type }] of Object.entries(flags)) options[flag] = { type: type === 'boolean' ? type : 'string' };
+  for (const [flag, { type }] of Object.entries(flags))
+    options[flag] = { type: type === 'boolean' ? type : 'string', multiple: type === 'strings' };
+
   try {
     const { values } = parseArgs({ options, strict: true });
     if (values.help) {
@@ -47,6 +56,15 @@ export function parse<const F extends Record<string, Flag>>(name: string, about:
   }
 }
 
+export async function orExitAsync<T>(work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    process.stderr.write(`${(error as Error).message}\n`);
+    process.exit(2);
+  }
+}
+
 /** For what depends on the command line: tells what is wrong without a stack, and ends the process. */
 export function orExit<T>(work: () => T): T {
   try {
@@ -58,7 +76,9 @@ export function orExit<T>(work: () => T): T {
 }
 
 function help(flags: Record<string, Flag>): string {
-  const names = Object.entries(flags).map(([flag, { type }]) => `--${flag}${type === 'boolean' ? '' : ` <${type}>`}`);
+  const names = Object.entries(flags).map(
+    ([flag, { type }]) => `--${flag}${type === 'boolean' ? '' : ` <${type.replace(/s$/, '')}>`}`,
+  );
   const width = Math.max(...names.map((name) => name.length));
   return Object.values(flags)
     .map(({ help }, i) => `  ${names[i]!.padEnd(width)}  ${help}`)

@@ -1,22 +1,10 @@
-import { bars, CHART_CSS, escapeHtml, scatter } from './chart.js';
+import { sweepSections } from '../sweep/page.js';
+import { bars, escapeHtml, scatter } from './chart.js';
 import { CLAIM_HEAD, claimRow, claims, type Parts } from './claims.js';
 import type { FlatReport, Run } from './flat_report.js';
+import { document, figure, htmlTable } from './html.js';
 import { KERNEL_HEAD, kernelRow } from './kernels_report.js';
-import { type Cell, short } from './table.js';
-
-const CSS = `:root { color-scheme: light dark; font: 16px/1.5 system-ui, sans-serif; }
-body { max-width: 60rem; margin: 2rem auto; padding: 0 1rem; color: #222426; background: #fff; }
-svg { max-width: 100%; height: auto; }
-table { border-collapse: collapse; margin: 1rem 0; font-variant-numeric: tabular-nums; }
-th, td { padding: 0.2rem 0.8rem 0.2rem 0; text-align: left; border-bottom: 1px solid #d9dce0; }
-.short { font-weight: bold; color: #a8321e; }
-@media print { body { margin: 0; max-width: none; } figure, table { break-inside: avoid; } }
-@media screen and (prefers-color-scheme: dark) {
-  body { color: #e4e6e8; background: #16181a; }
-  th, td { border-color: #3d4247; }
-  .short { color: #ff9b85; }
-}
-${CHART_CSS}`;
+import { short } from './table.js';
 
 /** One page with everything in it, no script and nothing to load. */
 export function page(parts: Parts): string {
@@ -25,6 +13,7 @@ export function page(parts: Parts): string {
     '<h1>annex: benchmarks</h1>',
     flat && about(flat),
     htmlTable('Targets', CLAIM_HEAD, claims(parts).map(claimRow)),
+    ...(parts.sweeps ?? []).flatMap(sweepSections),
     ...(flat ? flatSections(flat) : []),
     parts.calls &&
       htmlTable(
@@ -39,15 +28,7 @@ export function page(parts: Parts): string {
       ),
     parts.kernels && htmlTable('Kernels', KERNEL_HEAD, parts.kernels.lines.map(kernelRow)),
   ];
-  return `<!doctype html>
-<html lang="en">
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width">
-<title>annex: benchmarks</title>
-<style>${CSS}</style>
-${body.filter(Boolean).join('\n')}
-</html>
-`;
+  return document('annex: benchmarks', body);
 }
 
 function about({ machine, engine, dataset, k, repetitions }: FlatReport): string {
@@ -101,19 +82,4 @@ function flatSections(report: FlatReport): (string | undefined)[] {
       }),
     ),
   ];
-}
-
-function figure(title: string, svg: string | undefined): string | undefined {
-  return svg && `<h2>${escapeHtml(title)}</h2>\n<figure>${svg}</figure>`;
-}
-
-function htmlTable(title: string, head: readonly string[], rows: readonly (readonly Cell[])[]): string {
-  const cell = (tag: string, value: Cell): string => {
-    const mark = value === 'short' ? ' class="short"' : '';
-    return `<${tag}${mark}>${escapeHtml(String(value ?? '–'))}</${tag}>`;
-  };
-  const line = (tag: string, cells: readonly Cell[]): string =>
-    `<tr>${cells.map((value) => cell(tag, value)).join('')}</tr>`;
-  const body = rows.map((row) => line('td', row)).join('\n');
-  return `<h2>${escapeHtml(title)}</h2>\n<table>\n<thead>${line('th', head)}</thead>\n<tbody>${body}</tbody>\n</table>`;
 }

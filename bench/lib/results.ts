@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { cpus, totalmem } from 'node:os';
 import { fileURLToPath } from 'node:url';
 
@@ -39,6 +39,18 @@ export function writeResult(name: string, value: unknown): string {
 export function readResult<T>(name: string, folder = RESULTS): T | undefined {
   const path = `${folder}${name}.json`;
   return existsSync(path) ? (JSON.parse(readFileSync(path, 'utf8')) as T) : undefined;
+}
+
+/** Sweeps write a file for each dataset; a run that is not finished does not count. */
+export const SWEEP_FILE = /^(sweep|graphs|lists)-.*\.json$/;
+
+export function readSweeps<T extends { readonly finished: boolean }>(folder = RESULTS): T[] {
+  if (!existsSync(folder)) return [];
+  const names = readdirSync(folder).filter((name) => SWEEP_FILE.test(name));
+  return names
+    .sort()
+    .map((name) => JSON.parse(readFileSync(`${folder}${name}`, 'utf8')) as T)
+    .filter(({ finished }) => finished);
 }
 
 /** Six digits are more than any of it is worth, and keep the files readable. */

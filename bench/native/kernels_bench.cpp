@@ -2,19 +2,16 @@
 // peak. ratio = floor / measured; 1 would be perfect. Medians of interleaved repeats.
 //   kernels_bench [--quick] [--json] [--table <name>] [--dim <n>] [--only <kernel>]
 #include <algorithm>
-#include <chrono>
-#include <cmath>
 #include <cstdio>
 #include <cstdlib>
-#include <ctime>
-#include <functional>
 #include <string>
 #include <vector>
 
+#include "codes_bench.h"
 #include "kernels/dispatch.h"
 #include "peaks.h"
+#include "report.h"
 
-using annex::Kernels;
 using annex::kPanelRows;
 using annex::Op;
 using annex::Scalar;
@@ -23,93 +20,6 @@ namespace {
 
 constexpr const char* kScalarNames[] = {"f32", "f16", "bf16", "sq8", "i8", "u8", "bits"};
 constexpr const char* kOpNames[] = {"dot", "l2", "l1", "hamming", "jaccard"};
-
-struct Options {
-  bool quick = false, json = false;
-  std::string table, only;
-  size_t dim = 768;
-};
-
-volatile double sink;
-bool first_line = true;
-
-// Processor time of this thread where there is such a clock: other processes then disturb less.
-double now() {
-#if defined(CLOCK_THREAD_CPUTIME_ID)
-  timespec t;
-  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
-  return static_cast<double>(t.tv_sec) + static_cast<double>(t.tv_nsec) * 1e-9;
-#else
-  return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
-#endif
-}
-
-double seconds_of(const std::function<void()>& run) {
-  const double start = now();
-  run();
-  return now() - start;
-}
-
-double median(std::vector<double> v) {
-  std::sort(v.begin(), v.end());
-  return v[v.size() / 2];
-}
-
-// Repeats `run` until it takes about 2 ms, so that the clock does not matter; gives seconds of one run.
-struct Measure {
-  std::function<void()> run;
-  size_t loops = 1;
-  std::vector<double> times;
-  void calibrate() {
-    for (;; loops *= 2) {
-      const double t = seconds_of([&] { repeat(); });
-      if (t > 0.002) break;
-    }
-  }
-  void repeat() const {
-    for (size_t i = 0; i < loops; i++) run();
-  }
-  void sample() {
-    times.push_back(seconds_of([&] { repeat(); }) / static_cast<double>(loops));
-  }
-};
-
-// Takes the kernel and its floor in turns, and prints them.
-void report(const Options& options, const Kernels& k, const std::string& kernel, double work, const char* unit,
-            double floor_work, std::function<void()> floor, std::function<void()> run) {
-  if (!options.only.empty() && kernel.find(options.only) == std::string::npos) return;
-  Measure a{std::move(floor), 1, {}}, b{std::move(run), 1, {}};
-  a.calibrate();
-  b.calibrate();
-  for (int i = 0; i < (options.quick ? 3 : 9); i++) {
-    a.sample();
-    b.sample();
-  }
-  const double peak = floor_work / median(a.times), got = work / median(b.times);
-  if (options.json) {
-    std::printf(
-        "%s\n  {\"table\": \"%s\", \"kernel\": \"%s\", \"unit\": \"%s\", \"floor\": %.3f, \"measured\": %.3f, "
-        "\"ratio\": %.3f}",
-        first_line ? "" : ",", k.name, kernel.c_str(), unit, peak / 1e9, got / 1e9, got / peak);
-  } else {
-    std::printf("%-11s %-34s %8.2f %8.2f %s  %5.2f\n", k.name, kernel.c_str(), peak / 1e9, got / 1e9, unit, got / peak);
-  }
-  first_line = false;
-  std::fflush(stdout);
-}
-
-// Memory for all benches: far larger than the caches, filled with harmless values of every coding.
-struct Arena {
-  explicit Arena(size_t bytes) : memory(bytes + 4096) {
-    data = memory.data() + (4096 - reinterpret_cast<uintptr_t>(memory.data()) % 4096);
-    size = bytes;
-    const float x = 0.5f;
-    for (size_t i = 0; i + 4 <= bytes; i += 4) std::memcpy(data + i, &x, 4);
-  }
-  std::vector<uint8_t> memory;
-  uint8_t* data;
-  size_t size;
-};
 
 void bench_rows(const Options& o, const Kernels& k, const peaks::Peaks& peak, Arena& arena) {
   for (size_t s = 0; s < annex::kScalars; s++) {
@@ -261,6 +171,8 @@ void bench_codecs(const Options& o, const Kernels& k, const peaks::Peaks& peak, 
          [&] { sink = static_cast<double>(k.first_nonfinite(x, n)); });
   report(o, k, "select_le none, cache", n * 4.0, "GB/s", n * 4.0, read,
          [&] { sink = static_cast<double>(k.select_le(x, n, 0.0f, out.data())); });
+  report(o, k, "crc32c, cache", n * 4.0, "GB/s", n * 4.0, read,
+         [&] { sink = static_cast<double>(k.crc32c(0, x, n * 4)); });
 }
 
 }  // namespace
@@ -298,6 +210,7 @@ int main(int argc, char** argv) {
     bench_rows(o, k, peak, arena);
     bench_panels(o, k, peak, arena);
     bench_codecs(o, k, peak, arena);
+    bench_codes(o, k, peak, arena);
   }
   if (o.json) std::printf("\n]\n");
   return 0;

@@ -49,7 +49,7 @@ export async function npmPeers(dataset: Dataset, threads: number): Promise<Peers
 }
 
 /** The peer's package.json need not be among its exports, so its main file leads there. */
-function versionOf(name: string): string {
+export function versionOf(name: string): string {
   const paths = require.resolve.paths(name) ?? [];
   for (const path of paths) {
     try {

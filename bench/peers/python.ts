@@ -8,7 +8,7 @@ import { type Dataset, unitRows } from '../data/dataset.js';
 import type { Elapsed, Found, Mode, Peer, Peers, Skip } from './peer.js';
 
 const here = (name: string): string => fileURLToPath(new URL(name, import.meta.url));
-const PYTHON = here(process.platform === 'win32' ? '../.venv/Scripts/python.exe' : '../.venv/bin/python');
+export const PYTHON = here(process.platform === 'win32' ? '../.venv/Scripts/python.exe' : '../.venv/bin/python');
 
 const SYSTEMS = [
   { id: 'faiss', label: 'FAISS IndexFlat', tiled: true, index: true },

@@ -1,0 +1,171 @@
+// Which systems a sweep measures, with which build and search parameters.
+import type { Params } from '../peers/ann.js';
+
+export type Structure = 'flat' | 'graph' | 'list';
+
+/** One index: a system, what it is built with, and the search parameters to go through. */
+export interface SystemSpec {
+  /** Unique in a sweep; what tables and legends show. */
+  readonly label: string;
+  /** What is compared with what: several builds of a family share a Pareto curve. */
+  readonly family: string;
+  readonly structure: Structure;
+  readonly runner: 'node' | 'python';
+  /** A name in SYSTEMS of peers/ann.ts or peers/ann.py. */
+  readonly system: string;
+  readonly build: Params;
+  readonly search: readonly Params[];
+  /** Whether a batch is more than its queries one by one. */
+  readonly batch: boolean;
+  readonly ours: boolean;
+}
+
+export interface Grid {
+  readonly ef: readonly number[];
+  readonly nprobe: readonly number[];
+  readonly rerank: readonly number[];
+}
+
+export const GRID: Grid = {
+  ef: [10, 14, 20, 28, 40, 56, 80, 112, 160, 224, 320, 448, 640],
+  nprobe: [1, 2, 4, 8, 12, 16, 24, 32, 48, 64, 96, 128],
+  rerank: [4, 10, 20],
+};
+
+export const QUICK_GRID: Grid = { ef: [10, 20, 40, 80, 160, 320], nprobe: [2, 4, 8, 16, 32, 64], rerank: [4, 16] };
+
+const names = (params: Params): string =>
+  Object.entries(params)
+    .map(([key, value]) => `${key} ${typeof value === 'object' ? JSON.stringify(value) : String(value)}`)
+    .join(', ');
+
+/** An index of this package. `options` are those of its create; `structure` picks the class. */
+export function ours(structure: Structure, options: Params, grid: Grid): SystemSpec {
+  const name = { flat: 'FlatIndex', graph: 'HnswIndex', list: 'IvfIndex' }[structure];
+  const { rerank } = options;
+  const narrow = structure === 'list' && rerank !== undefined && rerank !== 'none';
+  const lists = grid.nprobe.flatMap((nprobe) =>
+    narrow ? grid.rerank.map((rerankFactor): Params => ({ nprobe, rerankFactor })) : [{ nprobe }],
+  );
+  return {
+    label: `annex ${name} ${names(options)}`.trim(),
+    family: `annex-${structure}`,
+    structure,
+    runner: 'node',
+    system: 'annex',
+    build: { structure: name, ...options },
+    search: structure === 'flat' ? [{}] : structure === 'graph' ? grid.ef.map((efSearch) => ({ efSearch })) : lists,
+    batch: true,
+    ours: true,
+  };
+}
+
+function graph(family: string, runner: 'node' | 'python', system: string, build: Params, grid: Grid): SystemSpec {
+  return {
+    label: `${family} ${names(build)}`,
+    family,
+    structure: 'graph',
+    runner,
+    system,
+    build,
+    search: grid.ef.map((ef) => ({ ef })),
+    batch: system !== 'hnswlib-node',
+    ours: false,
+  };
+}
+
+const BUILD: Params = { M: 16, efConstruction: 200 };
+
+/** hnswlib and usearch, from PyPI and npm, with equal M and efConstruction. */
+export function graphPeers(grid: Grid, quick = false, build: Params = BUILD): SystemSpec[] {
+  const types = quick ? ['f32', 'f16'] : ['f32', 'f16', 'i8'];
+  return [
+    graph('hnswlib', 'python', 'hnswlib', build, grid),
+    ...types.map((dtype) => graph(`usearch ${dtype}`, 'python', 'usearch', { ...build, dtype }, grid)),
+    graph('hnswlib-node', 'node', 'hnswlib-node', build, grid),
+    ...types.map((dtype) => graph(`usearch npm ${dtype}`, 'node', 'usearch-npm', { ...build, dtype }, grid)),
+  ];
+}
+
+/** One index of FAISS, by its factory string. */
+export function faiss(factory: string, grid: Grid): SystemSpec {
+  const refined = /(^|,)(RFlat|Refine)/.test(factory);
+  const list = /(^|,)IVF\d/.test(factory);
+  const isGraph = /(^|,)HNSW\d/.test(factory) && !list;
+  const steps: Params[] = list
+    ? grid.nprobe.map((nprobe) => ({ nprobe }))
+    : isGraph
+      ? grid.ef.map((efSearch) => ({ efSearch }))
+      : [{}];
+  const search = refined
+    ? steps.flatMap((step) => grid.rerank.map((k_factor_rf): Params => ({ ...step, k_factor_rf })))
+    : steps;
+  return {
+    label: `FAISS ${factory}`,
+    family: `FAISS ${factory.replace(/IVF\d+(_HNSW\d+)?/, 'IVF')}`,
+    structure: list ? 'list' : isGraph ? 'graph' : 'flat',
+    runner: 'python',
+    system: 'faiss',
+    build: { factory },
+    search,
+    batch: true,
+    ours: false,
+  };
+}
+
+/** Lists for so many rows, as FAISS's guidelines have it: some 4 · √n, as a power of two. */
+export function listsFor(rows: number): number {
+  return Math.max(16, Math.min(4096, 2 ** Math.round(Math.log2(4 * Math.sqrt(rows)) - 0.5)));
+}
+
+/** The largest number of sub-quantizers up to `most` that divides dim. */
+function subQuantizers(dim: number, most: number): number {
+  for (let m = Math.min(dim, most); m > 1; m--) if (dim % m === 0) return m;
+  return 1;
+}
+
+/** `quick` leaves out what trains for long. */
+export function listPeers(dim: number, nlist: number, grid: Grid, quick = false): SystemSpec[] {
+  const [m8, m4] = [subQuantizers(dim, 32), subQuantizers(dim, 64)];
+  return [
+    `IVF${nlist},Flat`,
+    `IVF${nlist},SQ8`,
+    `IVF${nlist},PQ${m8}`,
+    `IVF${nlist},PQ${m4}x4fs`,
+    `IVF${nlist},PQ${m4}x4fs,RFlat`,
+    `OPQ${m4},IVF${nlist},PQ${m4}x4fs,RFlat`,
+    `IVF${nlist},RaBitQ,RFlat`,
+  ]
+    .filter((factory) => !quick || !/OPQ|PQ\d+(x4fs)?$/.test(factory))
+    .map((factory) => faiss(factory, grid));
+}
+
+/**
+ * The counterparts of {@link graphPeers}: with default options, first of all those of a search; and in the plain layout, wide
+ * and narrow.
+ */
+export function ourGraphs(grid: Grid, build: Params = BUILD): SystemSpec[] {
+  const standard = ours('graph', {}, grid);
+  return [
+    { ...standard, search: [{}, ...standard.search] },
+    ours('graph', { ...build, layout: 'plain' }, grid),
+    ours('graph', { ...build, storage: 'sq8', rerank: 'f32' }, grid),
+  ];
+}
+
+export function ourLists(dim: number, nlist: number, grid: Grid, quick = false): SystemSpec[] {
+  const [m8, m4] = [subQuantizers(dim, 32), subQuantizers(dim, 64)];
+  const pq = (m: number, bits: number, rotation = 'none'): Params => ({ codec: 'pq', m, bits, rotation });
+  const all: (Params & { storage?: unknown })[] = [
+    { nlist },
+    { nlist, storage: 'sq8' },
+    { nlist, storage: pq(m8, 8) },
+    { nlist, storage: pq(m4, 4) },
+    { nlist, storage: pq(m4, 4), rerank: 'f32' },
+    { nlist, storage: pq(m4, 4, 'opq'), rerank: 'f32' },
+    { nlist, storage: { codec: 'rabitq', bits: 1 }, rerank: 'f32' },
+  ];
+  return all
+    .filter(({ storage }) => !quick || !/opq|"bits":8/.test(JSON.stringify(storage ?? '')))
+    .map((options) => ours('list', options, grid));
+}
