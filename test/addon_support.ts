@@ -1,6 +1,5 @@
 import { setImmediate as turn } from 'node:timers/promises';
-import type { Addon, IndexHandle } from '../ts/addon.js';
-import type { InputCode, Rows } from '../ts/backend.js';
+import type { Addon, IndexHandle, SearchArguments } from '../ts/addon.js';
 import { errorOfStatus } from '../ts/errors.js';
 import { loadAddon } from '../ts/load_native.js';
 
@@ -17,8 +16,8 @@ export function flatOptions(dim: number, { storage = 0, metric = 0 } = {}): Floa
 }
 
 /** An index of n rows: row i is i in every dimension. */
-export function filledIndex(addon: Addon, n: number, dim = DIM): IndexHandle {
-  const index = addon.create(flatOptions(dim));
+export function filledIndex(addon: Addon, n: number, dim = DIM, options = flatOptions(dim)): IndexHandle {
+  const index = addon.create(options);
   const writer = addon.openWriter(index, 0);
   addon.append(writer, 0, rampRows(n, dim), n, null);
   addon.commit(writer);
@@ -30,21 +29,6 @@ export function rampRows(n: number, dim: number): Float32Array {
   for (let i = 0; i < n; i += 1) rows.fill(i, i * dim, (i + 1) * dim);
   return rows;
 }
-
-type SearchArguments = [
-  index: IndexHandle,
-  queries: Rows,
-  type: InputCode,
-  nq: number,
-  k: number,
-  options: Float64Array,
-  filterKind: number,
-  filter: Float64Array | Uint32Array | null,
-  filterCount: number,
-  ids: Float64Array,
-  distances: Float32Array,
-  counts: Uint32Array,
-];
 
 /** A search for rows 0 … nq - 1. */
 export function searchArguments(index: IndexHandle, nq: number, k: number, dim = DIM): SearchArguments {

@@ -1,8 +1,9 @@
 import { monitorEventLoopDelay } from 'node:perf_hooks';
-import { FlatIndex } from 'annex';
+import { FlatIndex, HnswIndex, IvfIndex } from 'annex';
 import { describe, expect, it } from 'vitest';
 import { floats } from './support/data.js';
 import { native } from './support/expect.js';
+import { subjects } from './support/subjects.js';
 
 const collect = (): void => {
   if (globalThis.gc === undefined) throw new Error('expected node --expose-gc');
@@ -28,6 +29,31 @@ describe('memory', () => {
     collect();
     await turn();
     // A leak of the rows alone would be 130 MB.
+    expect(process.memoryUsage().rss - before).toBeLessThan(40 * MB);
+  });
+
+  it.each(subjects)('$name: does not grow over cycles of everything, aborts too', async ({ create }) => {
+    const rows = floats(100, 256);
+    const cycle = async (i: number): Promise<void> => {
+      const index = create({ dim: 256 });
+      index.addSync(rows);
+      index.searchSync(rows.subarray(0, 256), 5);
+      index.upsertSync([1, 2, 3], rows.subarray(0, 768));
+      index.removeSync(Float64Array.from({ length: 30 }, (_, k) => 3 * k));
+      if (i % 3 === 0) index.compactSync();
+      const controller = new AbortController();
+      const adding = index.add(rows, { signal: controller.signal }).catch(() => {});
+      if (i % 2 === 0) controller.abort();
+      await adding;
+      index.close();
+    };
+    for (let i = 0; i < 100; i++) await cycle(i);
+    collect();
+    const before = process.memoryUsage().rss;
+    for (let i = 0; i < 400; i++) await cycle(i);
+    collect();
+    await turn();
+    // A leak of the rows alone would be 40 MB.
     expect(process.memoryUsage().rss - before).toBeLessThan(20 * MB);
   });
 
@@ -104,6 +130,18 @@ describe('the event loop', () => {
     expect(await delayDuring(() => index.add(rows))).toBeLessThan(limit);
     expect(await delayDuring(() => index.add(doubles))).toBeLessThan(limit);
     index.close();
+  });
+
+  it('turns while a graph is linked, and while lists are trained', async () => {
+    const n = native ? 10_000 : 3000;
+    const rows = floats(n, 128);
+    const graph = HnswIndex.createSync({ dim: 128 });
+    expect(await delayDuring(() => graph.add(rows))).toBeLessThan(limit);
+    graph.close();
+    const lists = IvfIndex.createSync({ dim: 128, nlist: 64, storage: 'rabitq' });
+    expect(await delayDuring(() => lists.train(rows))).toBeLessThan(limit);
+    expect(await delayDuring(() => lists.add(rows))).toBeLessThan(limit);
+    lists.close();
   });
 
   it('turns during a large search', async () => {

@@ -42,7 +42,22 @@ it('tells which core answers', () => {
 it('all entry points export the same names', () => {
   const names = Object.keys(annex).sort();
   expect(names).toEqual(
-    ['AnnexError', 'BatchResult', 'Bitset', 'FlatIndex', 'SearchResult', 'attach', 'engineInfo', 'ready'].sort(),
+    [
+      ...['AnnexError', 'BatchResult', 'Bitset', 'FlatIndex', 'HnswIndex', 'IvfIndex', 'SearchResult', 'attach'],
+      ...[
+        'createIndex',
+        'createIndexSync',
+        'engineInfo',
+        'importFaiss',
+        'importHnswlib',
+        'inspect',
+        'open',
+        'openSync',
+        'ready',
+        'truncate',
+        'twoStageSearch',
+      ],
+    ].sort(),
   );
   for (const module of [nativeEntry, wasmEntry]) expect(Object.keys(module)).toEqual(expect.arrayContaining(names));
   expect([nativeEntry.AnnexError, wasmEntry.AnnexError]).toEqual([annex.AnnexError, annex.AnnexError]);

@@ -1,7 +1,8 @@
-import { Bitset, type Filter, FlatIndex } from 'annex';
-import { afterAll, describe, expect, it } from 'vitest';
+import { Bitset, type Filter, FlatIndex, type VectorIndex } from 'annex';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { byId, integers, row } from './support/data.js';
 import { expectFailure, expectNearest, listed } from './support/expect.js';
+import { subjects } from './support/subjects.js';
 
 const dim = 24;
 const n = 3000;
@@ -14,31 +15,41 @@ const index = FlatIndex.createSync({ dim });
 index.addSync(rows, { ids });
 afterAll(() => index.close());
 
-describe.each([0, 1, 3, 50, 1000, 2999, 3000])('%i rows allowed', (count) => {
-  const allowed = new Set(ids.slice(0, count));
-  const forms: [string, () => Filter][] = [
-    ['number[]', () => [...allowed]],
-    ['Float64Array', () => Float64Array.from(allowed)],
-    ['Uint32Array', () => Uint32Array.from(allowed)],
-    ['bigint[]', () => [...allowed].map(BigInt)],
-    ['Set', () => allowed],
-    ['Bitset', () => Bitset.fromIds([...allowed])],
-    ['predicate', () => (id) => allowed.has(id)],
-  ];
-  it.each(forms)('by %s', async (_, form) => {
-    const options = { allowed: (id: number) => allowed.has(id) };
-    for (const k of [1, 10, 5000]) {
-      expectNearest(index.searchSync(query, k, { filter: form() }), 'l2', model, query, k, options);
-      expectNearest(await index.search(query, k, { filter: form() }), 'l2', model, query, k, options);
-    }
-    const sync = index.searchBatchSync(queries, 10, { filter: form() });
-    const async = await index.searchBatch(queries, 10, { filter: form() });
-    for (let q = 0; q < 40; q++) {
-      expectNearest(sync.at(q), 'l2', model, row(queries, dim, q), 10, options);
-      expect(listed(async.at(q))).toEqual(listed(sync.at(q)));
-    }
-  });
-});
+const selectivities = [0, 1, 3, 50, 1000, 2999, 3000];
+describe.each(subjects.flatMap((subject) => selectivities.map((count) => [subject.name, count, subject] as const)))(
+  '%s, %i rows allowed',
+  (_, count, { create, exact }) => {
+    let index: VectorIndex;
+    beforeAll(() => {
+      index = create({ dim });
+      index.addSync(rows, { ids });
+    });
+    afterAll(() => index.close());
+    const allowed = new Set(ids.slice(0, count));
+    const forms: [string, () => Filter][] = [
+      ['number[]', () => [...allowed]],
+      ['Float64Array', () => Float64Array.from(allowed)],
+      ['Uint32Array', () => Uint32Array.from(allowed)],
+      ['bigint[]', () => [...allowed].map(BigInt)],
+      ['Set', () => allowed],
+      ['Bitset', () => Bitset.fromIds([...allowed])],
+      ['predicate', () => (id) => allowed.has(id)],
+    ];
+    it.each(forms)('by %s', async (_, form) => {
+      const options = { allowed: (id: number) => allowed.has(id) };
+      for (const k of [1, 10, 5000]) {
+        expectNearest(index.searchSync(query, k, { ...exact, filter: form() }), 'l2', model, query, k, options);
+        expectNearest(await index.search(query, k, { ...exact, filter: form() }), 'l2', model, query, k, options);
+      }
+      const sync = index.searchBatchSync(queries, 10, { ...exact, filter: form() });
+      const async = await index.searchBatch(queries, 10, { ...exact, filter: form() });
+      for (let q = 0; q < 40; q++) {
+        expectNearest(sync.at(q), 'l2', model, row(queries, dim, q), 10, options);
+        expect(listed(async.at(q))).toEqual(listed(sync.at(q)));
+      }
+    });
+  },
+);
 
 it('ids that are not in the index allow nothing, and repeats do no harm', () => {
   const [known] = ids as [number];

@@ -1,10 +1,10 @@
-import { FlatIndex, type FlatIndexOptions, type Metric, type Rows, type Storage } from 'annex';
+import { FlatIndex, type FlatIndexOptions, type Metric, type Rows } from 'annex';
 import { describe, expect, it } from 'vitest';
 import { floats, integers, random, row } from './support/data.js';
 import { expectNearest, listed } from './support/expect.js';
 
 const floatMetrics: Metric[] = ['l2', 'ip', 'cosine', 'l1'];
-const floatStorages: Storage[] = ['f32', 'f16', 'bf16', 'sq8'];
+const floatStorages = ['f32', 'f16', 'bf16', 'sq8'] as const;
 
 function indexOf(options: FlatIndexOptions, rows: Rows, ids?: number[]): FlatIndex<Rows> {
   const index = FlatIndex.createSync(options);

@@ -1,14 +1,16 @@
-import { AnnexError, FlatIndex } from 'annex';
+import { AnnexError, type SearchSyncOptions, type VectorIndex } from 'annex';
 import fc from 'fast-check';
-import { expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { row } from './support/data.js';
 import { expectNearest } from './support/expect.js';
+import { subjects } from './support/subjects.js';
 
 const dim = 6;
 
 /** An index and the Map that it must behave as. */
 interface Pair {
-  index: FlatIndex;
+  index: VectorIndex;
+  exact: SearchSyncOptions;
   rows: Map<number, Float32Array>;
   nextId: number;
 }
@@ -20,7 +22,8 @@ type Step =
   | { kind: 'search'; seed: number; k: number; sync: boolean }
   | { kind: 'filter'; seed: number; ids: number[] }
   | { kind: 'abort'; ids: number[] }
-  | { kind: 'bad'; ids: number[] };
+  | { kind: 'bad'; ids: number[] }
+  | { kind: 'compact'; sync: boolean };
 
 const id = fc.integer({ min: 0, max: 60 });
 const ids = fc.array(id, { maxLength: 12 });
@@ -33,6 +36,7 @@ const step: fc.Arbitrary<Step> = fc.oneof(
   fc.record({ kind: fc.constant('filter' as const), seed: id, ids }),
   fc.record({ kind: fc.constant('abort' as const), ids }),
   fc.record({ kind: fc.constant('bad' as const), ids }),
+  fc.record({ kind: fc.constant('compact' as const), sync }),
 );
 
 /** Small integers, so that distances are exact and ties are common. */
@@ -54,7 +58,7 @@ async function codeOf(call: () => unknown): Promise<string> {
 }
 
 async function apply(pair: Pair, step: Step, salt: number): Promise<void> {
-  const { index, rows } = pair;
+  const { index, rows, exact } = pair;
   switch (step.kind) {
     case 'add': {
       const added = vectors(step.seeds, salt);
@@ -93,13 +97,13 @@ async function apply(pair: Pair, step: Step, salt: number): Promise<void> {
     }
     case 'search': {
       const query = vectors([step.seed], salt);
-      const hit = step.sync ? index.searchSync(query, step.k) : await index.search(query, step.k);
+      const hit = step.sync ? index.searchSync(query, step.k, exact) : await index.search(query, step.k, exact);
       expectNearest(hit, 'l2', rows, query, step.k);
       return;
     }
     case 'filter': {
       const query = vectors([step.seed], salt);
-      const hit = await index.search(query, 5, { filter: step.ids });
+      const hit = await index.search(query, 5, { ...exact, filter: step.ids });
       expectNearest(hit, 'l2', rows, query, 5, { allowed: (one) => step.ids.includes(one) });
       return;
     }
@@ -118,6 +122,12 @@ async function apply(pair: Pair, step: Step, salt: number): Promise<void> {
       }
       return;
     }
+    case 'compact': {
+      if (step.sync) index.compactSync();
+      else await index.compact();
+      expect(index.stats().removed).toBe(0);
+      return;
+    }
     case 'bad': {
       const added = vectors([...step.ids, 1], salt);
       added[added.length - 1] = Number.NaN;
@@ -133,16 +143,18 @@ function expectSame({ index, rows }: Pair): void {
   for (const [one, vector] of rows) expect(index.get(one)).toEqual(vector);
 }
 
-it('an index behaves as a Map of vectors, whatever is done to it', async () => {
-  await fc.assert(
-    fc.asyncProperty(fc.array(step, { minLength: 1, maxLength: 25 }), async (steps) => {
-      const pair: Pair = { index: FlatIndex.createSync({ dim }), rows: new Map(), nextId: 0 };
-      for (const [i, one] of steps.entries()) {
-        await apply(pair, one, i);
-        expectSame(pair);
-      }
-      pair.index.close();
-    }),
-    { numRuns: 150 },
-  );
+describe.each(subjects)('$name', ({ create, exact }) => {
+  it('behaves as a Map of vectors, whatever is done to it', async () => {
+    await fc.assert(
+      fc.asyncProperty(fc.array(step, { minLength: 1, maxLength: 25 }), async (steps) => {
+        const pair: Pair = { index: create({ dim }), exact, rows: new Map(), nextId: 0 };
+        for (const [i, one] of steps.entries()) {
+          await apply(pair, one, i);
+          expectSame(pair);
+        }
+        pair.index.close();
+      }),
+      { numRuns: 150 },
+    );
+  });
 });

@@ -1,6 +1,7 @@
 import { Worker } from 'node:worker_threads';
-import { attach, FlatIndex } from 'annex';
+import { attach, FlatIndex, HnswIndex, IvfIndex, type ShareToken } from 'annex';
 import { describe, expect, it } from 'vitest';
+import { floats } from './support/data.js';
 import { expectFailure, listed, native } from './support/expect.js';
 
 describe.runIf(native)('native', () => {
@@ -18,6 +19,22 @@ describe.runIf(native)('native', () => {
     expect(listed(other.searchSync([5, 6] as never, 1))).toEqual([{ id: 2, distance: 0 }]);
     other.close();
     await expectFailure(() => attach(token), 'INVALID_ARGUMENT', /token/);
+  });
+
+  it('attaches to every kind', async () => {
+    const options = { dim: 4, metadata: { of: 'it' } };
+    for (const index of [HnswIndex.createSync(options), IvfIndex.createSync({ ...options, nlist: 2 })]) {
+      const token = structuredClone(index.share());
+      const other = attach(token as ShareToken);
+      expect([other.constructor, other.metadata]).toEqual([index.constructor, { of: 'it' }]);
+      expect(other.options()).toEqual(index.options());
+      if (!other.trained) other.trainSync([...floats(200, 4)]);
+      other.addSync([1, 2, 3, 4]);
+      index.close();
+      expect([...other.searchSync([1, 2, 3, 4], 1).ids]).toEqual([0]);
+      await expectFailure(() => attach({ ...token, annex: 'flat' } as never), 'INVALID_ARGUMENT', /"flat".*kind/);
+      other.close();
+    }
   });
 
   it('serves another thread', async () => {
@@ -53,7 +70,7 @@ it.each([
   ['a number', 1],
   ['an object', {}],
   ['text as token', { annex: 'flat', token: '1' }],
-  ['another kind', { annex: 'hnsw', token: 1 }],
+  ['another kind', { annex: 'tree', token: 1 }],
 ])('%s is no token', async (_, token) => {
   await expectFailure(() => attach(token as never), 'INVALID_TYPE', /index\.share\(\)/);
 });

@@ -1,8 +1,13 @@
 import {
+  type AnyIndex,
+  attach,
   type BatchResult,
   type BitsOptions,
+  createIndex,
   FlatIndex,
   type FlatIndexOptions,
+  HnswIndex,
+  IvfIndex,
   type Rows,
   type SearchResult,
   type ShareToken,
@@ -19,7 +24,7 @@ it('types are exact', async () => {
   expectTypeOf(f32.search([1, 2, 3, 4])).toEqualTypeOf<Promise<SearchResult>>();
   expectTypeOf(f32.searchBatchSync([[1, 2, 3, 4]])).toEqualTypeOf<BatchResult>();
   expectTypeOf(f32.add([1, 2, 3, 4])).toEqualTypeOf<Promise<Float64Array>>();
-  expectTypeOf<FlatIndex['share']>().returns.toEqualTypeOf<ShareToken>();
+  expectTypeOf<FlatIndex['share']>().returns.toEqualTypeOf<ShareToken<'flat'>>();
 
   const i8 = FlatIndex.createSync({ dim: 4, storage: 'i8' });
   expectTypeOf(i8.get(0)).toEqualTypeOf<Int8Array | undefined>();
@@ -61,6 +66,64 @@ it('types are exact', async () => {
     f32.searchSync([1, 2, 3, 4], 1, { signal: new AbortController().signal });
     // @ts-expect-error ids come first
     f32.upsertSync([[1, 2, 3, 4]], 0);
+  };
+  expect(never).toBeTypeOf('function');
+});
+
+it('types of graphs and lists are exact', () => {
+  const never = async (): Promise<void> => {
+    const graph = await HnswIndex.create({
+      dim: 4,
+      M: 16,
+      efConstruction: 200,
+      rerank: 'f16',
+      layout: 'codes',
+      seed: 1,
+    });
+    expectTypeOf(graph).toEqualTypeOf<HnswIndex>();
+    expectTypeOf(graph.options().M).toEqualTypeOf<number>();
+    await graph.search([1, 2, 3, 4], 10, { efSearch: 64, filter: [1], signal: new AbortController().signal });
+    graph.searchBatchSync([1, 2, 3, 4], 10, { efSearch: 64, threads: 1 });
+    expectTypeOf(HnswIndex.createSync({ dim: 8, metric: 'hamming', M: 8 })).toEqualTypeOf<HnswIndex<Uint8Array>>();
+    expectTypeOf(HnswIndex.createSync({ dim: 8, storage: 'i8' })).toEqualTypeOf<HnswIndex<Int8Array>>();
+
+    const storage = { codec: 'pq', m: 2, bits: 4, rotation: 'opq', dim: 4, anisotropic: 2 } as const;
+    const lists = await IvfIndex.create({ dim: 4, nlist: 8, storage, rerank: 'f16', coarse: 'hnsw', spill: 1 });
+    expectTypeOf(lists).toEqualTypeOf<IvfIndex>();
+    expectTypeOf(lists.train([1, 2, 3, 4], { onProgress: ({ phase }) => void phase })).toEqualTypeOf<Promise<void>>();
+    expectTypeOf(lists.trained).toEqualTypeOf<boolean>();
+    await lists.search([1, 2, 3, 4], 10, { nprobe: 16, rerankFactor: 4, earlyStop: 1.5 });
+    expectTypeOf(await IvfIndex.build([1, 2, 3, 4], { dim: 4, ids: [7] })).toEqualTypeOf<IvfIndex>();
+    const bytes = new Int8Array(4);
+    expectTypeOf(await IvfIndex.build(bytes, { dim: 4, storage: 'i8' })).toEqualTypeOf<IvfIndex<Int8Array>>();
+    expectTypeOf(
+      IvfIndex.createSync({ dim: 4, nlist: 2, storage: { codec: 'rabitq', bits: 4 } }),
+    ).toEqualTypeOf<IvfIndex>();
+    const value: unknown = lists;
+    if (value instanceof IvfIndex) expectTypeOf(value).toEqualTypeOf<IvfIndex<Rows>>();
+
+    expectTypeOf(attach(graph.share())).toEqualTypeOf<HnswIndex<Rows>>();
+    expectTypeOf(attach({} as ShareToken)).toEqualTypeOf<AnyIndex>();
+    expectTypeOf(await createIndex('HNSW32', { dim: 4, metric: 'ip' })).toEqualTypeOf<AnyIndex>();
+
+    // @ts-expect-error pq wants m
+    IvfIndex.createSync({ dim: 4, nlist: 8, storage: 'pq' });
+    // @ts-expect-error and 4 or 8 bits
+    IvfIndex.createSync({ dim: 4, nlist: 8, storage: { codec: 'pq', m: 2, bits: 5 } });
+    // @ts-expect-error lists want their number
+    IvfIndex.createSync({ dim: 4 });
+    // @ts-expect-error an option of another kind
+    HnswIndex.createSync({ dim: 4, nlist: 8 });
+    // @ts-expect-error an option of another codec
+    HnswIndex.createSync({ dim: 4, storage: { codec: 'rabitq', m: 2 } });
+    // @ts-expect-error a parameter of another kind
+    graph.searchSync([1, 2, 3, 4], 10, { nprobe: 3 });
+    // @ts-expect-error a parameter of another kind
+    await lists.search([1, 2, 3, 4], 10, { efSearch: 3 });
+    // @ts-expect-error a flat index has no parameters
+    FlatIndex.createSync({ dim: 4 }).searchSync([1, 2, 3, 4], 10, { efSearch: 3 });
+    // @ts-expect-error a synchronous build takes no signal
+    IvfIndex.buildSync([1, 2, 3, 4], { dim: 4, signal: new AbortController().signal });
   };
   expect(never).toBeTypeOf('function');
 });

@@ -78,6 +78,23 @@ async function fails(call, code, text) {
 
 /** @type {Record<string, (annex: Annex) => Promise<void>>} */
 const CASES = {
+  async 'a graph and lists'(annex) {
+    const dim = 16;
+    const rows = vectors(600 * dim, 3);
+    const graph = await annex.HnswIndex.create({ dim });
+    await graph.add(rows);
+    const storage = /** @type {const} */ ({ codec: 'pq', m: 8, bits: 4 });
+    const lists = await annex.IvfIndex.build(rows, { dim, storage, rerank: 'f16' });
+    for (let id = 0; id < 600; id += 59) {
+      const row = rows.subarray(id * dim, (id + 1) * dim);
+      assert((await graph.search(row, 1)).ids[0] === id, `the graph does not find row ${id}`);
+      assert((await lists.search(row, 1, { nprobe: 20 })).ids[0] === id, `the lists do not hold row ${id}`);
+    }
+    await fails(() => lists.train(rows), 'INVALID_ARGUMENT', 'trained');
+    graph.close();
+    lists.close();
+  },
+
   async engine({ engineInfo, ready }) {
     await ready();
     const info = engineInfo();

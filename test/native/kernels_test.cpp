@@ -428,6 +428,74 @@ void test_arrays() {
   }
 }
 
+// ---- checksums ----
+
+// One bit at a time, by the definition.
+uint32_t crc32c_reference(const uint8_t* data, size_t n) {
+  uint32_t crc = UINT32_MAX;
+  for (size_t i = 0; i < n; i++) {
+    crc ^= data[i];
+    for (int bit = 0; bit < 8; bit++) crc = (crc & 1) != 0 ? (crc >> 1) ^ 0x82F63B78u : crc >> 1;
+  }
+  return ~crc;
+}
+
+void test_crc() {
+  Random random(5);
+  for (const Kernels* k : tables) {
+    check(k->crc32c(0, "123456789", 9) == 0xE3069283u, *k, describe("crc32c", Scalar::u8, 1, 9, 0));  // RFC 3720
+  }
+  for (size_t round = 0; round < 200; round++) {
+    const size_t n = round < 80 ? round : random.below(40000);
+    Guarded bytes(n);
+    for (size_t i = 0; i < n; i++) bytes.as<uint8_t>()[i] = static_cast<uint8_t>(random.next());
+    const uint32_t expected = crc32c_reference(bytes.as<uint8_t>(), n);
+    const size_t cut = random.below(n + 1);
+    for (const Kernels* k : tables) {
+      check(k->crc32c(0, bytes.as<uint8_t>(), n) == expected, *k, describe("crc32c", Scalar::u8, 1, n, 0));
+      const uint32_t head = k->crc32c(0, bytes.as<uint8_t>(), cut);
+      check(k->crc32c(head, bytes.as<uint8_t>() + cut, n - cut) == expected, *k,
+            describe("crc32c in two parts", Scalar::u8, 1, n, cut));
+    }
+  }
+}
+
+// Four-bit codes: the sums are exact, and what is made of them is computed in one order.
+void test_nibbles() {
+  Random random(11);
+  for (const size_t lines : {1, 2, 3, 7, 24}) {
+    const size_t bytes = lines * annex::kNibbleLine;
+    for (const size_t n : {1, 2, 3, 4, 7, 8, 9, 33}) {
+      std::vector<uint8_t> codes(n * bytes);
+      for (uint8_t& byte : codes) byte = static_cast<uint8_t>(random.below(3) == 0 ? 255 : random.below(256));
+      std::vector<int8_t> query(2 * bytes);
+      for (int8_t& q : query)
+        q = static_cast<int8_t>(random.below(3) == 0 ? -127 : static_cast<int>(random.below(255)) - 127);
+      std::vector<const void*> rows(n);
+      for (size_t i = 0; i < n; ++i) rows[i] = &codes[i * bytes];
+      for (const float square : {0.0f, 1.5f}) {
+        const annex::NibbleRowsQuery prepared{query.data(), 0.25f, -0.125f, square};
+        for (const Kernels* k : tables) {
+          std::vector<float> out(n);
+          k->gather_nibbles(prepared, rows.data(), n, lines, out.data());
+          for (size_t i = 0; i < n; ++i) {
+            int dot = 0, squares = 0;
+            for (size_t d = 0; d < 2 * bytes; ++d) {
+              const size_t line = d / (2 * annex::kNibbleLine), place = d % annex::kNibbleLine;
+              const int byte = codes[i * bytes + line * annex::kNibbleLine + place];
+              const int code = d / annex::kNibbleLine % 2 == 0 ? byte & 15 : byte >> 4;
+              dot += query[d] * code;
+              squares += code * code;
+            }
+            const float expected = 0.25f + -0.125f * static_cast<float>(dot) + square * static_cast<float>(squares);
+            check(out[i] == expected, *k, "nibbles lines " + std::to_string(lines) + " n " + std::to_string(n));
+          }
+        }
+      }
+    }
+  }
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -441,6 +509,8 @@ int main(int argc, char** argv) {
   test_codecs();
   test_panels();
   test_arrays();
+  test_crc();
+  test_nibbles();
   std::printf("kernels_test: %zu checks, %zu failed, tables: %s\n", testing::checks.load(), testing::failures.load(),
               names.c_str());
   return testing::failures == 0 ? 0 : 1;

@@ -72,6 +72,10 @@ class Index {
            : storage == ANNEX_STORE_BITS ? ANNEX_BITS
                                          : ANNEX_F32;
   }
+  /// Of any kind, from (key, value) pairs.
+  explicit Index(const std::vector<double>& options, AnnexInput rows = ANNEX_F32) : type(rows) {
+    status = annex_create(options.data(), options.size() / 2, &handle);
+  }
   ~Index() { annex_release(handle); }
   Index(const Index&) = delete;
 
@@ -79,7 +83,7 @@ class Index {
     AnnexWriter* writer = nullptr;
     AnnexStatus outcome = annex_writer_open(handle, mode, &writer);
     if (outcome != ANNEX_OK) return outcome;
-    outcome = annex_writer_append(writer, type, rows, n, ids, nullptr);
+    if (rows != nullptr) outcome = annex_writer_append(writer, type, rows, n, ids, nullptr);
     if (outcome == ANNEX_OK) return annex_writer_commit(writer);
     annex_writer_abort(writer);
     return outcome;
@@ -87,13 +91,15 @@ class Index {
   AnnexStatus add(const void* rows, size_t n, const double* ids = nullptr) { return write(ANNEX_ADD, rows, n, ids); }
 
   Answer search(const void* queries, size_t nq, size_t k, size_t threads = 1, int filter_kind = ANNEX_ALLOW_ALL,
-                const void* filter = nullptr, size_t filter_count = 0) const {
+                const void* filter = nullptr, size_t filter_count = 0, size_t ef = 0) const {
     Answer answer{std::vector<double>(nq * k), std::vector<float>(nq * k), std::vector<uint32_t>(nq), ANNEX_OK};
-    const double options[] = {ANNEX_KEY_THREADS, static_cast<double>(threads)};
+    std::vector<double> options = params;
+    options.insert(options.end(), {ANNEX_KEY_THREADS, static_cast<double>(threads)});
+    if (ef != 0) options.insert(options.end(), {ANNEX_KEY_EF_SEARCH, static_cast<double>(ef)});
     AnnexSearch search{};
     search.queries = queries;
-    search.options = options;
-    search.option_pairs = 1;
+    search.options = options.data();
+    search.option_pairs = options.size() / 2;
     search.filter = filter;
     search.filter_kind = filter_kind;
     search.filter_count = filter_count;
@@ -108,8 +114,9 @@ class Index {
   }
 
   AnnexIndex* handle = nullptr;
-  AnnexStatus status;
+  AnnexStatus status = ANNEX_OK;
   AnnexInput type;
+  std::vector<double> params;  // of every search, beside threads
 };
 
 }  // namespace testing

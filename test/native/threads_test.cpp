@@ -54,8 +54,14 @@ void reader(const Index& index, const std::atomic<bool>& stop, size_t seed) {
 }  // namespace
 
 int main() {
-  for (const int sidecar : {ANNEX_SIDECAR_NONE, ANNEX_SIDECAR_I8}) {
-    Index index(kDim, ANNEX_L2, ANNEX_STORE_F32, sidecar);
+  const double dim = kDim;
+  const std::vector<double> kinds[] = {
+      {ANNEX_KEY_KIND, ANNEX_FLAT, ANNEX_KEY_DIM, dim, ANNEX_KEY_SIDECAR, ANNEX_SIDECAR_NONE},
+      {ANNEX_KEY_KIND, ANNEX_FLAT, ANNEX_KEY_DIM, dim, ANNEX_KEY_SIDECAR, ANNEX_SIDECAR_I8},
+      {ANNEX_KEY_KIND, ANNEX_HNSW, ANNEX_KEY_DIM, dim, ANNEX_KEY_M, 6, ANNEX_KEY_EF_CONSTRUCTION, 30},
+      {ANNEX_KEY_KIND, ANNEX_HNSW, ANNEX_KEY_DIM, dim, ANNEX_KEY_M, 6, ANNEX_KEY_LAYOUT, ANNEX_LAYOUT_PLAIN}};
+  for (const std::vector<double>& kind : kinds) {
+    Index index(kind);
     std::atomic<bool> stop{false};
     std::thread first([&] { reader(index, stop, 1); });
     std::thread second([&] { reader(index, stop, 2); });
@@ -72,7 +78,9 @@ int main() {
           make_row(ids[i], &rows[i * kDim]);
         }
         AnnexStatus status;
-        if (round % 3 == 2) {
+        if (round % 20 == 19) {
+          status = index.write(ANNEX_COMPACT, nullptr, 0, nullptr);
+        } else if (round % 3 == 2) {
           size_t removed = 0;
           status = annex_remove(index.handle, ids.data(), n, &removed);
         } else {

@@ -1,0 +1,398 @@
+// Files: what is saved opens to the same answers, in every way of opening; no damage gets through, and none hurts.
+#include <cmath>
+#include <cstdlib>
+#include <string>
+
+#include "file_seeds.h"
+
+using testing::Bytes;
+using testing::Index;
+using testing::Parts;
+using testing::Random;
+
+namespace {
+
+std::vector<uint8_t> make_rows(int storage, size_t n, size_t dim, uint64_t seed) {
+  Random random(seed);
+  if (storage == ANNEX_STORE_I8 || storage == ANNEX_STORE_U8 || storage == ANNEX_STORE_BITS) {
+    std::vector<uint8_t> bytes(n * (storage == ANNEX_STORE_BITS ? dim / 8 : dim));
+    for (uint8_t& byte : bytes) byte = static_cast<uint8_t>(random.next());
+    return bytes;
+  }
+  std::vector<uint8_t> bytes(n * dim * 4);
+  for (size_t i = 0; i < n * dim; ++i) {
+    const float value = random.normal();
+    std::memcpy(bytes.data() + 4 * i, &value, 4);
+  }
+  return bytes;
+}
+
+/// The handle of a test index, replaced by what was opened.
+struct Opened {
+  Opened(const Index& original, AnnexIndex* handle) : index(1, ANNEX_L2, ANNEX_STORE_F32, 0) {
+    annex_release(index.handle);
+    index.handle = handle;
+    index.type = original.type;
+  }
+  Index index;
+};
+
+AnnexStatus open_path(const std::string& path, int32_t flags, AnnexIndex** index) {
+  *index = nullptr;
+  AnnexOpener* opener = nullptr;
+  AnnexStatus status = annex_opener_open(flags, &opener);
+  if (status == ANNEX_OK) status = annex_opener_path(opener, path.c_str());
+  AnnexProgress progress{};
+  while (status == ANNEX_OK && progress.finished == 0) status = annex_opener_step(opener, nullptr, &progress);
+  if (status == ANNEX_OK) status = annex_opener_finish(opener, index);
+  annex_opener_close(opener);
+  return status;
+}
+
+AnnexStatus save_path(AnnexIndex* index, const std::string& path, const int32_t* cancel = nullptr) {
+  AnnexSaver* saver = nullptr;
+  AnnexStatus status = annex_saver_open(index, nullptr, 0, &saver);
+  if (status != ANNEX_OK) return status;
+  status = annex_saver_target(saver, path.c_str());
+  AnnexProgress progress{};
+  while (status == ANNEX_OK && progress.finished == 0) status = annex_saver_step(saver, cancel, &progress);
+  annex_saver_close(saver);
+  return status;
+}
+
+std::string scratch(const char* name) {
+  const char* directory = std::getenv("TMPDIR");
+  return std::string(directory != nullptr ? directory : "/tmp") + "/annex_file_test_" + name;
+}
+
+void write_file(const std::string& path, const Bytes& bytes) {
+  FILE* file = std::fopen(path.c_str(), "wb");
+  if (!CHECK(file != nullptr)) return;
+  CHECK(bytes.empty() || std::fwrite(bytes.data(), 1, bytes.size(), file) == bytes.size());
+  std::fclose(file);
+}
+
+void check_same(const Index& a, AnnexIndex* opened, const void* queries, size_t nq) {
+  const Opened other(a, opened);
+  CHECK(annex_size(a.handle) == annex_size(opened));
+  CHECK(annex_next_id(a.handle) == annex_next_id(opened));
+  double left[128] = {}, right[128] = {};
+  CHECK(annex_options(a.handle, left, 64) == annex_options(opened, right, 64));
+  CHECK(std::memcmp(left, right, sizeof left) == 0);
+  CHECK(a.search(queries, nq, 10) == other.index.search(queries, nq, 10));
+  CHECK(a.search(queries, 1, 3, 0) == other.index.search(queries, 1, 3, 0));
+}
+
+void test_round_trips() {
+  const std::string path = scratch("round.annex");
+  for (int storage = ANNEX_STORE_F32; storage <= ANNEX_STORE_BITS; ++storage) {
+    for (int metric = ANNEX_L2; metric <= ANNEX_JACCARD; ++metric) {
+      if ((storage == ANNEX_STORE_BITS) != (metric >= ANNEX_HAMMING)) continue;
+      for (const size_t n : {size_t{0}, size_t{1}, size_t{16}, size_t{777}, size_t{9000}}) {
+        const size_t dim = storage == ANNEX_STORE_BITS ? 72 : n == 777 ? 97 : 64;
+        Index index(dim, metric, storage, ANNEX_SIDECAR_AUTO);
+        const auto rows = make_rows(storage, n, dim, 1);
+        const auto queries = make_rows(storage, 9, dim, 2);
+        std::vector<double> ids(n);
+        for (size_t i = 0; i < n; ++i) ids[i] = static_cast<double>(n - i) * 1001;
+        CHECK(index.add(rows.data(), n, n % 2 == 1 ? ids.data() : nullptr) == ANNEX_OK);
+        if (n == 9000) {
+          const double gone[] = {0, 17, 8999, 4};
+          size_t removed = 0;
+          CHECK(annex_remove(index.handle, gone, 4, &removed) == ANNEX_OK && removed == 4);
+        }
+        const Bytes bytes = testing::save(index.handle, "{\"model\":\"m\"}");
+        CHECK(bytes == testing::save(index.handle, "{\"model\":\"m\"}", 1 << 20));
+        CHECK(Parts(bytes).file().size() == bytes.size());
+        AnnexIndex* opened = nullptr;
+        std::string metadata;
+        CHECK(testing::open(bytes.data(), bytes.size(), &opened, &metadata, 0, 1009, n != 16) == ANNEX_OK);
+        CHECK(metadata == "{\"model\":\"m\"}");
+        if (opened == nullptr) continue;
+        // What was opened can be changed and saved as what it came from.
+        const auto more = make_rows(storage, 50, dim, 3);
+        Index copy(dim, metric, storage, ANNEX_SIDECAR_AUTO);
+        CHECK(testing::save(opened, "{\"model\":\"m\"}") == bytes);
+        annex_retain(opened);
+        check_same(index, opened, queries.data(), 9);
+        {
+          Opened other(index, opened);
+          CHECK(index.add(more.data(), 50) == ANNEX_OK && other.index.add(more.data(), 50) == ANNEX_OK);
+          CHECK(testing::save(index.handle) == testing::save(opened));
+          annex_retain(opened);
+        }
+        check_same(index, opened, queries.data(), 9);
+        CHECK(save_path(index.handle, path) == ANNEX_OK);
+        for (const int32_t flags : {0, int{ANNEX_OPEN_LAZY}, int{ANNEX_OPEN_MMAP}, ANNEX_OPEN_MMAP | ANNEX_OPEN_LAZY,
+                                    ANNEX_OPEN_MMAP | ANNEX_OPEN_LAZY | ANNEX_OPEN_READ_ONLY}) {
+          CHECK(open_path(path, flags, &opened) == ANNEX_OK);
+          if (opened == nullptr) continue;
+          size_t removed = 0;
+          const double none = 5;
+          if ((flags & ANNEX_OPEN_READ_ONLY) != 0) {
+            CHECK(annex_remove(opened, &none, 1, &removed) == ANNEX_UNSUPPORTED);
+          }
+          check_same(index, opened, queries.data(), 9);
+        }
+      }
+    }
+  }
+  std::remove(path.c_str());
+}
+
+/// A small file of every kind that there is.
+std::vector<Bytes> small_files() {
+  static const std::vector<testing::Seed> seeds = testing::seeds();
+  std::vector<Bytes> files;
+  for (const testing::Seed& seed : seeds) files.push_back(seed.bytes);
+  return files;
+}
+
+void test_cut_and_flipped() {
+  for (const Bytes& whole : small_files()) {
+    AnnexIndex* index = nullptr;
+    for (size_t n = 0; n < whole.size(); ++n) {
+      const Bytes cut(whole.begin(), whole.begin() + static_cast<ptrdiff_t>(n));
+      CHECK(testing::open(cut.data(), n, &index, nullptr, 0, 1 << 20, n % 2 == 0) == ANNEX_CORRUPT);
+      CHECK(testing::open(cut.data(), n, &index, nullptr, ANNEX_OPEN_LAZY) == ANNEX_CORRUPT);
+    }
+    Bytes longer = whole;
+    longer.push_back(0);
+    CHECK(testing::open(longer.data(), longer.size(), &index) == ANNEX_CORRUPT);
+    CHECK(testing::open(longer.data(), longer.size(), &index, nullptr, 0, 100, false) == ANNEX_CORRUPT);
+    Bytes bytes = whole;
+    for (size_t at = 0; at < bytes.size(); ++at) {
+      for (const uint8_t change : {1, 128}) {
+        bytes[at] ^= change;
+        const AnnexStatus status = testing::open(bytes.data(), bytes.size(), &index);
+        CHECK(status == ANNEX_CORRUPT);
+        CHECK(std::strlen(annex_last_error()) > 10);
+        if (status == ANNEX_OK) annex_release(index);
+        (void)testing::open_and_use(bytes.data(), bytes.size(), ANNEX_OPEN_LAZY);
+        bytes[at] ^= change;
+      }
+    }
+  }
+}
+
+bool names(const char* what) { return std::strstr(annex_last_error(), what) != nullptr; }
+
+/// Content that is wrong under checksums that are right.
+void test_forged() {
+  const std::vector<Bytes> files = small_files();
+  AnnexIndex* index = nullptr;
+  const auto expect = [&](const Bytes& bytes, AnnexStatus status, const char* what) {
+    const AnnexStatus got = testing::open(bytes.data(), bytes.size(), &index);
+    if (!CHECK(got == status)) std::printf("  %s: status %d, %s\n", what, got, annex_last_error());
+    if (!CHECK(status == ANNEX_OK || names(what))) std::printf("  %s: %s\n", what, annex_last_error());
+    if (got == ANNEX_OK) annex_release(index);
+    (void)testing::open_and_use(bytes.data(), bytes.size(), ANNEX_OPEN_LAZY);
+  };
+  expect(Parts(files[0]).file(), ANNEX_OK, "");
+
+  for (size_t s = 0; s < Parts(files[0]).sections.size(); ++s) {
+    Parts parts(files[0]);
+    const uint32_t tag = parts.sections[s].tag;
+    char name[5] = {};
+    std::memcpy(name, &tag, 4);
+    parts.sections.erase(parts.sections.begin() + static_cast<ptrdiff_t>(s));
+    if (tag == Parts::tag("META")) continue;
+    // Without ids they are 0, 1, 2 …; the next id is still larger than those.
+    expect(parts.file(), tag == Parts::tag("IDS ") ? ANNEX_OK : ANNEX_CORRUPT, name);
+    parts = Parts(files[0]);
+    parts.sections[s].content.push_back(0);
+    expect(parts.file(), ANNEX_CORRUPT, name);
+    parts = Parts(files[0]);
+    parts.sections[s].content.clear();
+    expect(parts.file(), ANNEX_CORRUPT, tag == Parts::tag("OPTS") ? "dim" : name);
+    parts = Parts(files[0]);
+    parts.sections[s].version = 9;
+    expect(parts.file(), ANNEX_UNSUPPORTED, name);
+    parts = Parts(files[0]);
+    parts.sections.push_back(parts.sections[s]);
+    expect(parts.file(), ANNEX_CORRUPT, name);
+  }
+
+  Parts parts(files[0]);
+  parts.version = 2;
+  expect(parts.file(), ANNEX_UNSUPPORTED, "format 2");
+  parts = Parts(files[0]);
+  parts.sections.push_back({Parts::tag("NEW!"), 1, 1, Bytes(10, 1)});
+  expect(parts.file(), ANNEX_UNSUPPORTED, "NEW!");
+  // Skipped where it is not critical, and kept in the next file.
+  parts.sections.back().flags = 0;
+  const Bytes kept = parts.file();
+  expect(kept, ANNEX_OK, "");
+  CHECK(testing::open(kept.data(), kept.size(), &index) == ANNEX_OK);
+  Parts again(testing::save(index));
+  CHECK(again.find("NEW!") != nullptr && again.find("NEW!")->content == Bytes(10, 1));
+  annex_release(index);
+
+  const auto forge = [&](const char* section, size_t at, auto value, AnnexStatus status, const char* what) {
+    Parts forged(files[0]);
+    testing::poke(forged.find(section)->content, at, value);
+    expect(forged.file(), status, what);
+  };
+  for (const uint64_t rows : {uint64_t{4}, uint64_t{6}, uint64_t{UINT32_MAX}, uint64_t{1} << 32, UINT64_MAX,
+                              uint64_t{1} << 63, uint64_t{1} << 62, (uint64_t{1} << 62) + 5}) {
+    forge("INFO", 0, rows, ANNEX_CORRUPT, "section");
+  }
+  for (const int64_t next : {int64_t{-1}, int64_t{12}, INT64_MIN, INT64_MAX, (int64_t{1} << 53) + 1}) {
+    forge("INFO", 8, next, ANNEX_CORRUPT, "INFO");
+  }
+  for (const int64_t id : {int64_t{-1}, int64_t{9}, int64_t{1} << 53, INT64_MIN}) {
+    forge("IDS ", 0, id, ANNEX_CORRUPT, "IDS");
+  }
+  forge("ROWS", 8, std::nanf(""), ANNEX_CORRUPT, "ROWS");
+  forge("ROWS", 4 * (33 * 5 - 1), HUGE_VALF, ANNEX_CORRUPT, "row 4");
+  forge("NORM", 4, -1.0f, ANNEX_CORRUPT, "NORM");
+  forge("NORM", 4, std::nanf(""), ANNEX_CORRUPT, "NORM");
+  for (const double value : {-1.0, 0.0, 32.0, 32769.0, 1e300, std::nan(""), 0.5}) {
+    forge("OPTS", 24, value, ANNEX_CORRUPT, "section");  // dim
+  }
+  for (const double value : {-1.0, 99.0, 4e9, std::nan(""), 1e300}) {
+    forge("OPTS", 8, value, ANNEX_CORRUPT, "OPTS");   // kind
+    forge("OPTS", 16, value, ANNEX_CORRUPT, "OPTS");  // a key
+  }
+
+  // Sections in places where they cannot be.
+  const auto misplaced = [&](void (*edit)(Bytes&), const char* what) {
+    expect(Parts(files[0]).file(edit), ANNEX_CORRUPT, what);
+  };
+  misplaced([](Bytes& f) { testing::poke<uint64_t>(f, 64 + 32 + 8, 0); }, "INFO");
+  misplaced([](Bytes& f) { testing::poke<uint64_t>(f, 64 + 32 + 8, 1); }, "INFO");
+  misplaced([](Bytes& f) { testing::poke<uint64_t>(f, 64 + 32 + 8, UINT64_MAX - 63); }, "INFO");
+  misplaced([](Bytes& f) { testing::poke<uint64_t>(f, 64 + 32 + 16, UINT64_MAX); }, "INFO");
+  misplaced([](Bytes& f) { testing::poke<uint64_t>(f, 64 + 32 + 16, 1 << 20); }, "INFO");
+  misplaced([](Bytes& f) { testing::poke<uint64_t>(f, 64 + 8, testing::peek<uint64_t>(f, 64 + 32 + 8)); }, "section");
+  misplaced([](Bytes& f) { testing::poke<uint32_t>(f, 12, 0); }, "header");
+  misplaced([](Bytes& f) { testing::poke<uint32_t>(f, 12, UINT32_MAX); }, "header");
+  misplaced([](Bytes& f) { testing::poke<uint32_t>(f, 12, 1000); }, "header");
+  misplaced([](Bytes& f) { testing::poke<uint64_t>(f, 16, UINT64_MAX); }, "header");
+  misplaced([](Bytes& f) { testing::poke<uint64_t>(f, 24, UINT64_MAX - 63); }, "header");
+  misplaced([](Bytes& f) { testing::poke<uint64_t>(f, 24, 64); }, "header");
+  for (size_t shuffle = 0; shuffle < 1000; ++shuffle) {
+    Random random(shuffle);
+    Parts mixed(files[shuffle % files.size()]);
+    for (auto& section : mixed.sections) {
+      auto& other = mixed.sections[random.below(mixed.sections.size())];
+      if (shuffle % 2 == 0) {
+        std::swap(section, other);
+      } else {
+        std::swap(section.content, other.content);
+      }
+    }
+    const Bytes bytes = mixed.file();
+    const AnnexStatus status = testing::open(bytes.data(), bytes.size(), &index);
+    CHECK(status == ANNEX_OK || status == ANNEX_CORRUPT || status == ANNEX_UNSUPPORTED);
+    CHECK(shuffle % 2 != 0 || status == ANNEX_OK);  // the order of sections is free
+    if (status == ANNEX_OK) annex_release(index);
+    (void)testing::open_and_use(bytes.data(), bytes.size());
+    (void)testing::open_and_use(bytes.data(), bytes.size(), ANNEX_OPEN_LAZY);
+  }
+}
+
+void test_paths() {
+  const std::string path = scratch("paths.annex");
+  AnnexIndex* index = nullptr;
+  std::remove(path.c_str());
+  CHECK(open_path(path, 0, &index) == ANNEX_IO && names("annex_file_test_paths"));
+  CHECK(open_path(path, ANNEX_OPEN_MMAP, &index) == ANNEX_IO);
+  CHECK(open_path("/", 0, &index) == ANNEX_IO);
+  CHECK(open_path("/dev/zero", 0, &index) == ANNEX_IO);
+  write_file(path, {});
+  CHECK(open_path(path, 0, &index) == ANNEX_CORRUPT);
+  CHECK(open_path(path, ANNEX_OPEN_MMAP, &index) == ANNEX_CORRUPT);
+  write_file(path, Bytes(1000, 'a'));
+  CHECK(open_path(path, 0, &index) == ANNEX_CORRUPT && names("saved"));
+
+  Index flat(40, ANNEX_COSINE, ANNEX_STORE_F32, ANNEX_SIDECAR_AUTO);
+  const auto rows = make_rows(ANNEX_STORE_F32, 30000, 40, 1);
+  CHECK(flat.add(rows.data(), 30000) == ANNEX_OK);
+  CHECK(save_path(flat.handle, "/nowhere/at/all.annex") == ANNEX_IO);
+  CHECK(save_path(flat.handle, "/") == ANNEX_IO);
+  CHECK(save_path(flat.handle, "/dev/null") == ANNEX_IO);
+  CHECK(save_path(flat.handle, path) == ANNEX_OK);
+  const Bytes bytes = testing::save(flat.handle);
+  // A cancelled save leaves the old file.
+  const int32_t cancel = 1;
+  size_t removed = 0;
+  const double first = 0;
+  CHECK(annex_remove(flat.handle, &first, 1, &removed) == ANNEX_OK);
+  CHECK(save_path(flat.handle, path, &cancel) == ANNEX_ABORTED);
+  CHECK(open_path(path, 0, &index) == ANNEX_OK);
+  CHECK(testing::save(index) == bytes);
+  annex_release(index);
+  // A mapped index goes on when its file is replaced, and its changes stay its own.
+  CHECK(open_path(path, ANNEX_OPEN_MMAP | ANNEX_OPEN_LAZY, &index) == ANNEX_OK);
+  CHECK(save_path(flat.handle, path) == ANNEX_OK);
+  CHECK(testing::save(index) == bytes);
+  CHECK(annex_remove(index, &first, 1, &removed) == ANNEX_OK && removed == 1);
+  CHECK(testing::save(index) == testing::save(flat.handle));
+  CHECK(save_path(index, path) == ANNEX_OK);
+  annex_release(index);
+  // Damage to positions is found at first touch of a mapped index, damage to rows when all is verified.
+  const double ids[] = {5, 6};
+  Index two(8, ANNEX_L2, ANNEX_STORE_F32, ANNEX_SIDECAR_NONE);
+  CHECK(two.add(rows.data(), 2, ids) == ANNEX_OK);
+  const Bytes good = testing::save(two.handle);
+  Parts parts(good);
+  for (size_t s = 0; s < parts.sections.size(); ++s) {
+    Bytes bad = good;
+    const size_t at = static_cast<size_t>(testing::peek<uint64_t>(good, 64 + 32 * s + 8));
+    bad[at] ^= 64;
+    write_file(path, bad);
+    CHECK(open_path(path, ANNEX_OPEN_MMAP, &index) == ANNEX_CORRUPT);
+    const uint32_t tag = parts.sections[s].tag;
+    const bool early = tag == Parts::tag("OPTS") || tag == Parts::tag("INFO");
+    const AnnexStatus status = open_path(path, ANNEX_OPEN_MMAP | ANNEX_OPEN_LAZY, &index);
+    CHECK(status == (early ? ANNEX_CORRUPT : ANNEX_OK));
+    if (status != ANNEX_OK) continue;
+    CHECK(annex_size(index) == 2);
+    uint8_t found[2];
+    for (int again = 0; again < 2; ++again) {
+      CHECK(annex_has(index, ids, 2, found) == (tag == Parts::tag("IDS ") ? ANNEX_CORRUPT : ANNEX_OK));
+      CHECK(tag != Parts::tag("IDS ") || names("IDS"));
+    }
+    annex_release(index);
+  }
+  std::remove(path.c_str());
+}
+
+void test_states() {
+  Index index(4, ANNEX_L2, ANNEX_STORE_F32, ANNEX_SIDECAR_NONE);
+  const float rows[] = {1, 2, 3, 4};
+  CHECK(index.add(rows, 1) == ANNEX_OK);
+  AnnexSaver *saver = nullptr, *second = nullptr;
+  CHECK(annex_saver_open(index.handle, nullptr, 0, &saver) == ANNEX_OK);
+  CHECK(annex_saver_open(index.handle, nullptr, 0, &second) == ANNEX_BUSY);
+  CHECK(index.add(rows, 1) == ANNEX_BUSY);
+  CHECK(index.search(rows, 1, 1).ids[0] == 0);
+  annex_saver_close(saver);
+  CHECK(index.add(rows, 1) == ANNEX_OK);
+  AnnexWriter* writer = nullptr;
+  CHECK(annex_writer_open(index.handle, ANNEX_ADD, &writer) == ANNEX_OK);
+  CHECK(annex_saver_open(index.handle, nullptr, 0, &saver) == ANNEX_BUSY);
+  annex_writer_abort(writer);
+  AnnexOpener* opener = nullptr;
+  AnnexIndex* opened = nullptr;
+  AnnexProgress progress;
+  CHECK(annex_opener_open(64, &opener) == ANNEX_INVALID_ARGUMENT);
+  CHECK(annex_opener_open(0, &opener) == ANNEX_OK);
+  CHECK(annex_opener_finish(opener, &opened) == ANNEX_INVALID_ARGUMENT);
+  CHECK(annex_opener_step(opener, nullptr, &progress) == ANNEX_CORRUPT);
+  CHECK(annex_opener_append(opener, rows, 4) == ANNEX_INVALID_ARGUMENT);
+  annex_opener_close(opener);
+}
+
+}  // namespace
+
+int main() {
+  CHECK(small_files().size() >= 5);
+  test_round_trips();
+  test_cut_and_flipped();
+  test_forged();
+  test_paths();
+  test_states();
+  return testing::finish("file_test");
+}

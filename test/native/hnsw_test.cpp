@@ -1,0 +1,370 @@
+// HNSW against exact answers and against a model: recall, any sequence of writes, aborts, connection of the graph, and
+// the same bytes for any number of threads.
+#include <algorithm>
+#include <cmath>
+#include <cstdlib>
+#include <string>
+
+#include "index/hnsw.h"
+#include "kernels/dispatch.h"
+#include "testing.h"
+
+using testing::Answer;
+using testing::Index;
+using testing::Random;
+
+namespace {
+
+// Points around centres, as embeddings lie; the values do not depend on how many are made.
+std::vector<float> clustered(size_t n, size_t dim, uint64_t seed) {
+  Random centres(7), random(seed);
+  const size_t clusters = 50;
+  std::vector<float> centre(clusters * dim), rows(n * dim);
+  for (float& x : centre) x = centres.normal();
+  for (size_t i = 0; i < n; ++i) {
+    const size_t c = random.below(clusters);
+    for (size_t d = 0; d < dim; ++d) rows[i * dim + d] = centre[c * dim + d] + 0.5f * random.normal();
+  }
+  return rows;
+}
+
+std::vector<double> hnsw(size_t dim, int metric, int storage, int layout, double m = 16, double seed = 1) {
+  return {ANNEX_KEY_KIND,    ANNEX_HNSW,
+          ANNEX_KEY_DIM,     double(dim),
+          ANNEX_KEY_METRIC,  double(metric),
+          ANNEX_KEY_STORAGE, double(storage),
+          ANNEX_KEY_LAYOUT,  double(layout),
+          ANNEX_KEY_M,       m,
+          ANNEX_KEY_SEED,    seed};
+}
+
+double recall(const Answer& exact, const Answer& got, size_t nq, size_t k) {
+  size_t hits = 0;
+  for (size_t q = 0; q < nq; ++q) {
+    for (size_t i = 0; i < k; ++i) {
+      const auto begin = exact.ids.begin() + static_cast<ptrdiff_t>(q * k), end = begin + static_cast<ptrdiff_t>(k);
+      hits += std::find(begin, end, got.ids[q * k + i]) != end;
+    }
+  }
+  return static_cast<double>(hits) / static_cast<double>(nq * k);
+}
+
+// What is behind a handle: its first member.
+const annex::HnswState& inside(const Index& index) {
+  annex::Index* held;
+  std::memcpy(&held, index.handle, sizeof held);
+  return static_cast<annex::HnswIndex*>(held)->state();
+}
+
+// Every list holds other nodes, none twice; tree edges go both ways; the bottom layer is connected from its entry.
+void check_graph(const Index& index) {
+  const annex::HnswState& state = inside(index);
+  const annex::HnswGraph& graph = state.graph;
+  const size_t n = graph.nodes;
+  if (n == 0) return;
+  CHECK(graph.entry < n && graph.top == graph.level(graph.entry));
+  std::vector<uint8_t> reached(n);
+  std::vector<uint32_t> stack = {graph.entry};
+  reached[graph.entry] = 1;
+  size_t count = 0, tree = 0;
+  while (!stack.empty()) {
+    const uint32_t slot = stack.back();
+    stack.pop_back();
+    ++count;
+    const uint32_t* links = graph.links(slot);
+    for (size_t i = 0; i < annex::count_links(links, graph.bottom_room()); ++i) {
+      const uint32_t other = links[i] & annex::kSlotMask;
+      if (!CHECK(other < n && other != slot)) continue;
+      if (links[i] & annex::kTreeBit) {
+        ++tree;
+        const uint32_t* back = graph.links(other);
+        bool both = false;
+        for (size_t j = 0; j < annex::count_links(back, graph.bottom_room()); ++j)
+          both |= back[j] == (slot | annex::kTreeBit);
+        CHECK(both);
+      }
+      for (size_t j = 0; j < i; ++j) CHECK((links[j] & annex::kSlotMask) != other);
+      if (!reached[other]) stack.push_back(other);
+      reached[other] = 1;
+    }
+  }
+  CHECK(count == n);
+  CHECK(tree == 2 * (n - 1));
+  for (uint32_t slot = 0; slot < n; ++slot) {
+    for (int layer = 1; layer <= graph.level(slot); ++layer) {
+      const uint32_t* links = graph.links(slot, layer);
+      for (size_t i = 0; i < annex::count_links(links, graph.m); ++i) {
+        CHECK(links[i] < n && links[i] != slot && graph.level(links[i]) >= layer);
+      }
+    }
+  }
+}
+
+void test_recall() {
+  const size_t n = 4000, nq = 100, k = 10;
+  for (const size_t dim : {17, 64, 160}) {
+    for (const int metric : {ANNEX_L2, ANNEX_IP, ANNEX_COSINE, ANNEX_L1}) {
+      for (const int storage : {ANNEX_STORE_F32, ANNEX_STORE_F16, ANNEX_STORE_BF16, ANNEX_STORE_SQ8}) {
+        if (dim != 64 && storage != ANNEX_STORE_F32) continue;
+        for (const int layout : {ANNEX_LAYOUT_PLAIN, ANNEX_LAYOUT_AUTO}) {
+          const auto rows = clustered(n, dim, 1), queries = clustered(nq, dim, 2);
+          Index flat(dim, metric, storage, ANNEX_SIDECAR_NONE), index(hnsw(dim, metric, storage, layout));
+          CHECK(flat.add(rows.data(), n) == ANNEX_OK);
+          CHECK(index.add(rows.data(), n / 2) == ANNEX_OK);
+          CHECK(index.add(rows.data() + n / 2 * dim, n / 2) == ANNEX_OK);
+          const Answer exact = flat.search(queries.data(), nq, k);
+          const Answer got = index.search(queries.data(), nq, k);
+          const double r = recall(exact, got, nq, k);
+          if (!CHECK(r >= 0.95))
+            std::printf("dim %zu metric %d storage %d layout %d: recall %.4f\n", dim, metric, storage, layout, r);
+          CHECK(index.search(queries.data(), nq, k, 2) == got);
+          check_graph(index);
+        }
+      }
+    }
+  }
+}
+
+void test_bytes_and_bits() {
+  const size_t n = 3000, dim = 64, nq = 50, k = 10;
+  Random random(5);
+  std::vector<uint8_t> rows(n * dim), queries(nq * dim);
+  for (size_t i = 0; i < n * dim; ++i) rows[i] = static_cast<uint8_t>(random.below(16) + (i / dim % 20) * 5);
+  for (size_t i = 0; i < nq * dim; ++i) queries[i] = static_cast<uint8_t>(random.below(16) + (i / dim % 20) * 5);
+  struct Case {
+    int metric, storage;
+    AnnexInput input;
+  };
+  const Case cases[] = {{ANNEX_L2, ANNEX_STORE_U8, ANNEX_U8},          {ANNEX_L1, ANNEX_STORE_I8, ANNEX_I8},
+                        {ANNEX_COSINE, ANNEX_STORE_I8, ANNEX_I8},      {ANNEX_IP, ANNEX_STORE_U8, ANNEX_U8},
+                        {ANNEX_HAMMING, ANNEX_STORE_BITS, ANNEX_BITS}, {ANNEX_JACCARD, ANNEX_STORE_BITS, ANNEX_BITS}};
+  for (const Case& c : cases) {
+    const size_t d = c.input == ANNEX_BITS ? dim * 8 : dim;
+    Index flat(d, c.metric, c.storage, ANNEX_SIDECAR_NONE),
+        index(hnsw(d, c.metric, c.storage, ANNEX_LAYOUT_AUTO), c.input);
+    CHECK(flat.add(rows.data(), n) == ANNEX_OK && index.add(rows.data(), n) == ANNEX_OK);
+    const Answer exact = flat.search(queries.data(), nq, k);
+    const Answer got = index.search(queries.data(), nq, k, 1, ANNEX_ALLOW_ALL, nullptr, 0, 200);
+    // Of equal distances any may be the answer.
+    size_t good = 0;
+    for (size_t i = 0; i < nq * k; ++i) good += got.distances[i] <= exact.distances[i / k * k + k - 1];
+    if (!CHECK(good >= nq * k * 90 / 100))
+      std::printf("metric %d storage %d: %zu of %zu\n", c.metric, c.storage, good, nq * k);
+    check_graph(index);
+  }
+}
+
+// Any sequence of writes, against a flat index that does the same. The plain layout with a pool of all nodes is exact.
+void test_model() {
+  const size_t dim = 12, most = 600;
+  for (uint64_t seed = 0; seed < 6; ++seed) {
+    Random random(seed);
+    const int layout = seed % 2 == 0 ? ANNEX_LAYOUT_PLAIN : ANNEX_LAYOUT_CODES;
+    const double m = seed % 3 == 0 ? 2 : 8;
+    Index flat(dim, ANNEX_L2, ANNEX_STORE_F32, ANNEX_SIDECAR_NONE),
+        index(hnsw(dim, ANNEX_L2, ANNEX_STORE_F32, layout, m));
+    for (size_t round = 0; round < 120; ++round) {
+      const size_t n = 1 + random.below(40);
+      std::vector<float> rows(n * dim);
+      for (float& x : rows) x = random.below(8) == 0 ? 0.0f : random.normal();  // with repeated rows
+      if (random.below(4) == 0) std::fill(rows.begin(), rows.end(), 1.0f);
+      std::vector<double> ids(n);
+      const size_t start = random.below(most);
+      for (size_t i = 0; i < n; ++i) ids[i] = static_cast<double>(start + i);
+      switch (random.below(6)) {
+        case 0:
+        case 1: {
+          const AnnexStatus a = flat.write(ANNEX_UPSERT, rows.data(), n, ids.data());
+          CHECK(a == index.write(ANNEX_UPSERT, rows.data(), n, ids.data()) && a == ANNEX_OK);
+          break;
+        }
+        case 2: CHECK(flat.add(rows.data(), n) == index.add(rows.data(), n)); break;
+        case 3: {
+          size_t a = 0, b = 0;
+          CHECK(annex_remove(flat.handle, ids.data(), n, &a) == ANNEX_OK);
+          CHECK(annex_remove(index.handle, ids.data(), n, &b) == ANNEX_OK);
+          CHECK(a == b);
+          break;
+        }
+        case 4: {  // given up, at any point
+          AnnexWriter* writer = nullptr;
+          CHECK(annex_writer_open(index.handle, random.below(2) ? ANNEX_UPSERT : ANNEX_ADD, &writer) == ANNEX_OK);
+          const AnnexStatus status = annex_writer_append(writer, ANNEX_F32, rows.data(), n, ids.data(), nullptr);
+          AnnexProgress progress{};
+          for (size_t steps = random.below(5); status == ANNEX_OK && steps > 0; --steps) {
+            CHECK(annex_writer_step(writer, nullptr, &progress) == ANNEX_OK);
+          }
+          int32_t cancel = 1;
+          if (status == ANNEX_OK && !progress.finished && random.below(2)) {
+            CHECK(annex_writer_step(writer, &cancel, &progress) == ANNEX_ABORTED);
+          }
+          annex_writer_abort(writer);
+          break;
+        }
+        default: {
+          CHECK(index.write(ANNEX_COMPACT, nullptr, 0, nullptr) == ANNEX_OK);
+          CHECK(inside(index).graph.nodes == annex_size(index.handle) && inside(index).removed_count == 0);
+          break;
+        }
+      }
+      CHECK(annex_size(flat.handle) == annex_size(index.handle));
+      const size_t size = annex_size(flat.handle), k = 1 + random.below(20);
+      std::vector<float> queries(3 * dim);
+      for (float& x : queries) x = random.normal();
+      std::vector<double> allowed;
+      for (size_t i = 0; i < most; ++i) {
+        if (random.below(3) == 0) allowed.push_back(static_cast<double>(i));
+      }
+      const int kind = random.below(2) ? ANNEX_ALLOW_IDS : ANNEX_ALLOW_ALL;
+      const Answer exact = flat.search(queries.data(), 3, k, 1, kind, allowed.data(), allowed.size());
+      const Answer got = index.search(queries.data(), 3, k, 1, kind, allowed.data(), allowed.size(), 100000);
+      CHECK(got.status == ANNEX_OK && got.counts == exact.counts);
+      if (layout == ANNEX_LAYOUT_PLAIN) CHECK(got == exact);
+      if (layout != ANNEX_LAYOUT_PLAIN) CHECK(recall(exact, got, 3, k) >= 0.5 || size < 50);
+      std::vector<double> listed(size + 5), expected(size + 5);
+      CHECK(annex_ids(index.handle, 0, size + 5, listed.data()) == size);
+      CHECK(annex_ids(flat.handle, 0, size + 5, expected.data()) == size);
+      if (size > 3) CHECK(annex_ids(index.handle, 3, 1, &expected[size]) == 1 && expected[size] == listed[3]);
+      std::vector<double> sorted(listed.begin(), listed.begin() + static_cast<ptrdiff_t>(size));
+      std::sort(sorted.begin(), sorted.end());
+      std::sort(expected.begin(), expected.begin() + static_cast<ptrdiff_t>(size));
+      CHECK(std::equal(sorted.begin(), sorted.end(), expected.begin()));
+      std::vector<float> a(size * dim), b(size * dim);
+      std::vector<uint8_t> found(size);
+      CHECK(annex_get(flat.handle, sorted.data(), size, a.data(), found.data()) == ANNEX_OK);
+      CHECK(annex_get(index.handle, sorted.data(), size, b.data(), found.data()) == ANNEX_OK);
+      CHECK(a == b);
+      if (round % 10 == 9) check_graph(index);
+    }
+    check_graph(index);
+  }
+}
+
+// Filters of any selectivity find k of what they allow, and nothing else; so do searches with a third removed.
+void test_filters() {
+  const size_t n = 20000, dim = 32, nq = 40, k = 10;
+  const auto rows = clustered(n, dim, 4), queries = clustered(nq, dim, 5);
+  for (const int layout : {ANNEX_LAYOUT_PLAIN, ANNEX_LAYOUT_AUTO}) {
+    Index flat(dim, ANNEX_L2, ANNEX_STORE_F32, ANNEX_SIDECAR_NONE), index(hnsw(dim, ANNEX_L2, ANNEX_STORE_F32, layout));
+    CHECK(flat.add(rows.data(), n) == ANNEX_OK && index.add(rows.data(), n) == ANNEX_OK);
+    for (int round = 0; round < 3; ++round) {  // as built; with removed rows; after compact
+      if (round == 1) {
+        std::vector<double> gone;
+        for (size_t i = 0; i < n; i += 3) gone.push_back(static_cast<double>(i));
+        size_t removed = 0;
+        CHECK(annex_remove(flat.handle, gone.data(), gone.size(), &removed) == ANNEX_OK);
+        CHECK(annex_remove(index.handle, gone.data(), gone.size(), &removed) == ANNEX_OK && removed == gone.size());
+      }
+      if (round == 2) {
+        CHECK(index.write(ANNEX_COMPACT, nullptr, 0, nullptr) == ANNEX_OK);
+        check_graph(index);
+      }
+      const Answer all = flat.search(queries.data(), nq, k);
+      CHECK(recall(all, index.search(queries.data(), nq, k), nq, k) >= 0.95);
+      CHECK(index.search(queries.data(), nq, k, 1, ANNEX_ALLOW_ALL, nullptr, 0, 1).counts == all.counts);
+      for (const double share : {0.9, 0.5, 0.2, 0.05, 0.01, 0.0004}) {
+        Random random(9);
+        std::vector<uint32_t> bits(n / 32 + 1);
+        for (size_t id = 0; id < n; ++id) bits[id / 32] |= uint32_t{random.uniform() < share} << (id % 32);
+        const Answer exact = flat.search(queries.data(), nq, k, 1, ANNEX_ALLOW_BITS, bits.data(), n);
+        const Answer got = index.search(queries.data(), nq, k, 1, ANNEX_ALLOW_BITS, bits.data(), n);
+        CHECK(got.counts == exact.counts);
+        size_t hits = 0, possible = 0;
+        for (size_t q = 0; q < nq; ++q) {
+          for (size_t i = 0; i < got.counts[q]; ++i) {
+            const double id = got.ids[q * k + i];
+            CHECK(bits[static_cast<size_t>(id) / 32] >> (static_cast<size_t>(id) % 32) & 1);
+            const auto begin = exact.ids.begin() + static_cast<ptrdiff_t>(q * k);
+            hits += std::find(begin, begin + static_cast<ptrdiff_t>(k), id) != begin + static_cast<ptrdiff_t>(k);
+          }
+          possible += exact.counts[q];
+        }
+        const double found = static_cast<double>(hits) / static_cast<double>(possible);
+        if (!CHECK(found >= 0.95)) std::printf("layout %d round %d share %g: %.4f\n", layout, round, share, found);
+      }
+    }
+  }
+}
+
+uint64_t fold(uint64_t sum, const void* data, size_t bytes) {
+  const auto* p = static_cast<const uint8_t*>(data);
+  for (size_t i = 0; i < bytes; ++i) sum = (sum ^ p[i]) * 0x100000001B3u;
+  return sum;
+}
+
+// A number of everything that an index holds, after adds, removals and compact.
+uint64_t fingerprint() {
+  const size_t n = 6000, dim = 32;
+  const auto rows = clustered(n, dim, 3);
+  Index index(hnsw(dim, ANNEX_L2, ANNEX_STORE_F32, ANNEX_LAYOUT_AUTO));
+  index.add(rows.data(), 3000);
+  index.add(rows.data() + 3000 * dim, 2000);
+  std::vector<double> gone;
+  for (size_t i = 0; i < 5000; i += 3) gone.push_back(static_cast<double>(i));
+  size_t removed = 0;
+  annex_remove(index.handle, gone.data(), gone.size(), &removed);
+  index.write(ANNEX_COMPACT, nullptr, 0, nullptr);
+  index.add(rows.data() + 5000 * dim, 1000);
+  const annex::HnswState& state = inside(index);
+  uint64_t sum = 0xCBF29CE484222325u;
+  for (uint32_t slot = 0; slot < state.graph.nodes; ++slot) {
+    for (int layer = 0; layer <= state.graph.level(slot); ++layer) {
+      sum = fold(sum, state.graph.links(slot, layer), state.graph.room(layer) * 4);
+    }
+    if (state.codes != nullptr) sum = fold(sum, state.codes->codes.item(slot), state.codes->codes.stride());
+  }
+  return fold(sum, &state.graph.entry, sizeof state.graph.entry);
+}
+
+// The program calls itself with other numbers of threads.
+void test_threads(const char* program) {
+  const uint64_t here = fingerprint();
+  for (const char* threads : {"1", "2", "5"}) {
+    const std::string command = std::string("ANNEX_THREADS=") + threads + " " + program + " --fingerprint";
+    FILE* pipe = popen(command.c_str(), "r");
+    unsigned long long there = 0;
+    CHECK(pipe != nullptr && std::fscanf(pipe, "%llu", &there) == 1);
+    if (pipe != nullptr) pclose(pipe);
+    CHECK(there == here);
+  }
+}
+
+void test_options() {
+  const auto refused = [](std::vector<double> options, std::vector<double> more, AnnexStatus expected) {
+    options.insert(options.end(), more.begin(), more.end());
+    const Index index(options);
+    CHECK(index.status == expected);
+  };
+  const std::vector<double> plain = {ANNEX_KEY_KIND, ANNEX_HNSW, ANNEX_KEY_DIM, 32};
+  for (const double m : {0.0, 1.0, 513.0, 2.5}) refused(plain, {ANNEX_KEY_M, m}, ANNEX_INVALID_ARGUMENT);
+  refused(plain, {ANNEX_KEY_EF_CONSTRUCTION, 0}, ANNEX_INVALID_ARGUMENT);
+  refused(plain, {ANNEX_KEY_NLIST, 4}, ANNEX_INVALID_ARGUMENT);
+  refused(plain, {ANNEX_KEY_STORAGE, ANNEX_STORE_BITS}, ANNEX_UNSUPPORTED);
+  refused(plain, {ANNEX_KEY_STORAGE, ANNEX_STORE_PQ}, ANNEX_UNSUPPORTED);
+  refused(plain, {ANNEX_KEY_METRIC, ANNEX_L1, ANNEX_KEY_LAYOUT, ANNEX_LAYOUT_CODES}, ANNEX_UNSUPPORTED);
+  refused(plain, {ANNEX_KEY_RERANK, ANNEX_STORE_F32}, ANNEX_UNSUPPORTED);
+  refused(plain, {ANNEX_KEY_STORAGE, ANNEX_STORE_SQ8, ANNEX_KEY_RERANK, ANNEX_STORE_F16}, ANNEX_OK);
+  Index index(plain);
+  AnnexWriter* writer = nullptr;
+  CHECK(annex_writer_open(index.handle, ANNEX_TRAIN, &writer) == ANNEX_UNSUPPORTED);
+  const std::vector<float> row(32, 1.0f);
+  CHECK(index.search(row.data(), 1, 3).counts[0] == 0);
+  CHECK(index.add(row.data(), 1) == ANNEX_OK);
+  CHECK(index.search(row.data(), 1, 3, 1, ANNEX_ALLOW_ALL, nullptr, 0, 1).counts[0] == 1);
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  if (argc > 1 && std::string(argv[1]) == "--fingerprint") {
+    std::printf("%llu\n", static_cast<unsigned long long>(fingerprint()));
+    return 0;
+  }
+  test_options();
+  test_recall();
+  test_bytes_and_bits();
+  test_model();
+  test_filters();
+  test_threads(argv[0]);
+  return testing::finish("hnsw_test");
+}
