@@ -9,9 +9,9 @@ import { fail, root } from './lib/shell.mjs';
 
 const ROOMS = ['base', 'kernels', 'quant', 'index', 'file', 'api'];
 /** A kernel knows no std container, so that no wide instruction leaks into the templates of baseline code. */
-const KERNEL_HEADERS = /^(std(def|int)\.h|string\.h|.*intrin\.h|arm_neon\.h|wasm_simd128\.h)$/;
+const KERNEL_HEADERS = /^(std(def|int)\.h|string\.h|.*intrin\.h|arm_(acle|neon)\.h|wasm_simd128\.h)$/;
 /** What only these TypeScript files may touch: Node.js itself. */
-const PLATFORM = /^ts\/(index|load_native|backend_node|wasm_node|addon)\.ts$/;
+const PLATFORM = /^ts\/(index|load_native|backend_node|wasm_node|addon|disk|cli|cli_vectors)\.ts$/;
 
 /** The room of a C++ file, and what it may include. @param {string} path @param {string} include @returns {string | undefined} */
 function breachOf(path, include) {
