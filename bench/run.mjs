@@ -1,4 +1,4 @@
-// Runs a bench: node bench/run.mjs <all|sweep|graphs|lists|flat|calls|wasm|kernels|claims> [options], default all
+// Runs a bench: node bench/run.mjs <bench> [options], default all: BENCHES below
 // Builds what is out of date and installs the peers, into bench/node_modules and bench/.venv, where they are missing.
 // A peer that cannot be had is skipped by name.
 import { spawnSync } from 'node:child_process';
@@ -11,9 +11,9 @@ import { setup } from '../scripts/setup.mjs';
 const here = fileURLToPath(new URL('.', import.meta.url));
 const root = fileURLToPath(new URL('..', import.meta.url));
 const windows = process.platform === 'win32';
-const BENCHES = ['all', 'sweep', 'graphs', 'lists', 'flat', 'calls', 'wasm', 'kernels', 'claims'];
 /** Sweeps with a preset of their own. */
-const PRESETS = ['graphs', 'lists'];
+const PRESETS = ['graphs', 'lists', 'wasm-peers'];
+const BENCHES = ['all', 'sweep', ...PRESETS, 'flat', 'calls', 'wasm', 'kernels', 'claims'];
 
 /** @param {string} command @param {string[]} args @param {import('node:child_process').SpawnSyncOptions} [options] */
 function succeeds(command, args, options) {

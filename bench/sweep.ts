@@ -5,12 +5,12 @@ import { join } from 'node:path';
 import { keyOf } from './data/cache.js';
 import { type Prepared, prepare } from './data/prepare.js';
 import { DATASET_FLAGS, orExitAsync, parse, QUICK } from './lib/cli.js';
-import { machine, RESULTS } from './lib/results.js';
+import { RESULTS } from './lib/results.js';
 import type { Params } from './peers/ann.js';
 import { sweepPage } from './sweep/page.js';
 import { printPoints, printSweep } from './sweep/print.js';
 import { runSweep } from './sweep/run.js';
-import { MODES, readState, type SweepMode, type SweepState, writeState } from './sweep/state.js';
+import { MODES, newState, readState, type SweepMode, type SweepState, unfinished, writeState } from './sweep/state.js';
 import {
   faiss,
   GRID,
@@ -21,15 +21,18 @@ import {
   ourGraphs,
   ourLists,
   ours,
+  ourWasm,
   QUICK_GRID,
   type Structure,
   type SystemSpec,
+  wasmPeers,
 } from './sweep/systems.js';
 
 const options = parse(
   'bench -- sweep',
   `Recall against queries a second and latency, beside hnswlib, usearch and FAISS, all in one run.
-graphs and lists are sweeps over graphs, or over lists of codes, alone:
+graphs and lists are sweeps over graphs, or over lists of codes, alone; wasm-peers is one over our graphs on
+WebAssembly beside hnswlib-wasm, edgevec and voy:
 
   npm run bench -- graphs --generate clustered --rows 1000000 --dim 128
   npm run bench -- lists --base x.npy --query q.npy --metric ip --faiss 'IVF1024,PQ32' --ivf '{"nlist":1024}'
@@ -48,7 +51,10 @@ the next run starts at once. A run that was interrupted goes on where it was whe
       help: "true neighbours (.ivecs, .ibin); default: the file's own, or found by exact search and kept",
     },
     column: { type: 'string', help: 'of a Parquet file: the column with the vectors, where there are several' },
-    preset: { type: 'string', help: 'graphs, lists or all (default); npm run bench -- graphs is short for it' },
+    preset: {
+      type: 'string',
+      help: 'graphs, lists, wasm-peers or all (default: graphs and lists); npm run bench -- graphs is short for it',
+    },
     k: { type: 'number', help: 'neighbours, default 10' },
     repetitions: { type: 'number', help: 'default 5, with --quick 3' },
     ms: { type: 'number', help: 'milliseconds of one repetition of one point, default 300, with --quick 40' },
@@ -74,7 +80,9 @@ the next run starts at once. A run that was interrupted goes on where it was whe
   },
 );
 
-const presets = ['all', 'graphs', 'lists'] as const;
+const presets = ['all', 'graphs', 'lists', 'wasm-peers'] as const;
+/** Some of the peers on WebAssembly build slower than that by a thousand times: so many rows have to do. */
+const WASM_ROWS = options.quick ? 1000 : 5000;
 
 function numbers(flag: string, text: string | undefined): number[] | undefined {
   const list = text?.split(',').map(Number);
@@ -120,53 +128,23 @@ function specsOf(preset: string): (data: Prepared) => SystemSpec[] {
     const nlist = options.nlist ?? listsFor(data.rows);
     const quick = options.quick ?? false;
     const specs: SystemSpec[] = flats ?? (preset === 'all' ? [ours('flat', {}, grid)] : []);
+    if (preset === 'wasm-peers') return pick([...specs, ...ourWasm(grid), ...(options.alone ? [] : wasmPeers(grid))]);
     if (preset !== 'lists') specs.push(...(graphs ?? ourGraphs(grid)));
     if (preset !== 'graphs') specs.push(...(lists ?? ourLists(data.dim, nlist, grid, quick)));
     if (!options.alone) {
       if (preset !== 'lists') specs.push(...graphPeers(grid, quick));
       specs.push(...(factories ?? (preset === 'graphs' ? [] : listPeers(data.dim, nlist, grid, quick))));
     }
-    const words = options.only?.split(',');
-    const chosen =
-      words === undefined ? specs : specs.filter(({ label }) => words.some((word) => label.includes(word)));
-    if (chosen.length > 0) return chosen;
-    throw new Error(`--only ${options.only} leaves nothing of:\n${specs.map(({ label }) => `  ${label}`).join('\n')}`);
+    return pick(specs);
   };
 }
 
-/** The state to go on from: that of the same sweep, interrupted, or a new one. */
-function stateFor(path: string, specs: readonly SystemSpec[], data: Prepared, asked: object): SweepState {
-  const key = keyOf({ asked, data: data.key, specs });
-  const kept = options.fresh ? undefined : readState(path);
-  if (kept?.key === key && !kept.finished) {
-    process.stderr.write(`going on from ${path}\n`);
-    return kept;
-  }
-  const { name, metric, rows, dim, queries } = data;
-  return {
-    key,
-    machine: machine(),
-    dataset: { name, metric, rows, dim, queries },
-    k: options.k ?? 10,
-    repetitions: repetitions(),
-    threads: options.threads ?? availableParallelism(),
-    finished: false,
-    systems: specs.map(({ label, family, structure, ours, build, search }) => ({
-      label,
-      family,
-      structure,
-      ours,
-      params: build,
-      version: undefined,
-      build: undefined,
-      skipped: undefined,
-      points: search.map((params) => ({
-        search: params,
-        recall: undefined,
-        samples: { single: [], batch: [], all: [] },
-      })),
-    })),
-  };
+/** What --only leaves. */
+function pick(specs: SystemSpec[]): SystemSpec[] {
+  const words = options.only?.split(',');
+  const chosen = words === undefined ? specs : specs.filter(({ label }) => words.some((word) => label.includes(word)));
+  if (chosen.length > 0) return chosen;
+  throw new Error(`--only ${options.only} leaves nothing of:\n${specs.map(({ label }) => `  ${label}`).join('\n')}`);
 }
 
 const repetitions = (): number => options.repetitions ?? (options.quick ? 3 : 5);
@@ -176,15 +154,21 @@ await orExitAsync(async () => {
   const preset = options.preset ?? 'all';
   if (!presets.some((name) => name === preset))
     throw new Error(`--preset must be one of ${presets.join(', ')}, got ${preset}`);
-  const modes = modesOf(options.modes);
+  const modes = modesOf(options.modes ?? (preset === 'wasm-peers' ? 'single' : undefined));
   const k = options.k ?? 10;
   const ms = options.ms ?? (options.quick ? 40 : 300);
   const specsFor = specsOf(preset);
-  const data = await prepare(options, k, say);
+  const wasm = preset === 'wasm-peers';
+  const data = await prepare(wasm ? { ...options, rows: options.rows ?? WASM_ROWS } : options, k, say);
   const specs = specsFor(data);
   const file = `${preset === 'all' ? 'sweep' : preset}-${data.name.replace(/\W+/g, '-').replace(/-$/, '')}-${data.rows}`;
   const path = options.out ?? join(RESULTS, `${file}.json`);
-  const state = stateFor(path, specs, data, { k, modes, ms, repetitions: repetitions(), threads: options.threads });
+  const threads = options.threads ?? availableParallelism();
+  const asked = { preset, k, repetitions: repetitions(), threads };
+  const fresh = newState(keyOf({ asked, modes, ms, data: data.key, specs }), data, specs, asked);
+  const kept = options.fresh ? undefined : unfinished(readState(path), fresh);
+  if (kept !== undefined) say(`going on from ${path}`);
+  const state = kept ?? fresh;
   const save = (now: SweepState): void => writeState(path, now);
   await runSweep(data, specs, state, {
     k,

@@ -112,8 +112,14 @@ export interface Curve {
 /** Pixels of a legend's line, and how many entries stand in one. */
 const LEGEND = { line: 24, entries: 2 } as const;
 
-/** Curves over recall, on a logarithmic scale. Every dot says what it is when pointed at. */
-export function curves(title: string, x: string, y: string, list: readonly Curve[]): string | undefined {
+/** What lies to the right: a recall, up to 1, or what grows by factors. */
+export interface Along {
+  readonly name: string;
+  readonly type: 'recall' | 'log';
+}
+
+/** Curves on a logarithmic scale. Every dot says what it is when pointed at. */
+export function curves(title: string, along: Along, y: string, list: readonly Curve[]): string | undefined {
   let peers = 0;
   let ours = 0;
   const styles = list.map((curve, i) => {
@@ -152,12 +158,12 @@ export function curves(title: string, x: string, y: string, list: readonly Curve
     },
     grid: { left: 80, right: 24, top: 36, bottom: 60 + legend },
     xAxis: {
-      type: 'value',
-      name: x,
+      name: along.name,
       nameLocation: 'middle',
       nameGap: 28,
-      min: ({ min }: { min: number }) => Math.floor(min * 20) / 20,
-      max: 1,
+      ...(along.type === 'log'
+        ? { type: 'log' }
+        : { type: 'value', min: ({ min }: { min: number }) => Math.floor(min * 20) / 20, max: 1 }),
       ...axis,
     },
     yAxis: { type: 'log', name: y, ...axis },

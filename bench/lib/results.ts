@@ -26,7 +26,7 @@ export function machine(): Machine {
 }
 
 /** The parts that `npm run bench` joins and `bench:claims` judges; each bench writes its own. */
-export const PARTS = ['flat', 'calls', 'kernels', 'wasm'] as const;
+export const PARTS = ['flat', 'calls', 'kernels', 'wasm', 'train', 'growth', 'matryoshka'] as const;
 export type Part = (typeof PARTS)[number];
 
 export function writeResult(name: string, value: unknown): string {
@@ -42,7 +42,7 @@ export function readResult<T>(name: string, folder = RESULTS): T | undefined {
 }
 
 /** Sweeps write a file for each dataset; a run that is not finished does not count. */
-export const SWEEP_FILE = /^(sweep|graphs|lists)-.*\.json$/;
+export const SWEEP_FILE = /^(sweep|graphs|lists|wasm-peers)-.*\.json$/;
 
 export function readSweeps<T extends { readonly finished: boolean }>(folder = RESULTS): T[] {
   if (!existsSync(folder)) return [];

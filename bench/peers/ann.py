@@ -1,4 +1,4 @@
-"""Approximate indexes from PyPI, for runner.py: build or load, set search parameters, search.
+"""Approximate indexes from PyPI, for ann_runner.py: build or load, set search parameters, search.
 
 Each takes float32 rows and a metric that is l2 or ip; cosine comes as ip over rows of unit length.
 """

@@ -2,6 +2,7 @@
 import { statSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import * as annex from 'annex';
+import { WASM_SYSTEMS } from './ann_wasm.js';
 import { versionOf } from './npm.js';
 
 /** Search parameters, by the system's own names. */
@@ -25,7 +26,7 @@ export interface AnnIndex {
   held?(): number;
 }
 
-interface AnnSystem {
+export interface AnnSystem {
   version(): string;
   make(dim: number, metric: 'l2' | 'ip' | 'cosine', params: Params): AnnIndex;
 }
@@ -256,6 +257,7 @@ export const SYSTEMS: Readonly<Record<string, AnnSystem>> = {
     version: () => versionOf('usearch'),
     make: (dim, metric, params) => new UsearchNode(dim, metric, params),
   },
+  ...WASM_SYSTEMS,
 };
 
 export const sizeOf = (path: string): number => statSync(path).size;

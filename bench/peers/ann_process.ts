@@ -1,10 +1,8 @@
-import { type ChildProcessWithoutNullStreams, spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
-import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import type { Metric } from '../data/dataset.js';
 import type { Params } from './ann.js';
-import { PYTHON } from './python.js';
+import { LineProcess, PYTHON } from './process.js';
 
 export interface DataRequest {
   /** .npy of f32; of unit length where cosine is asked of a system that has none. */
@@ -69,61 +67,40 @@ const here = (name: string): string => fileURLToPath(new URL(name, import.meta.u
 
 /** One index in a process of its own, so that its memory can be told apart and its crash ends nothing else. */
 export class AnnProcess {
-  readonly #child: ChildProcessWithoutNullStreams;
-  readonly #lines: AsyncIterator<string>;
-  readonly #ended: Promise<void>;
-  readonly #name: string;
-  #errors = '';
+  readonly #process: LineProcess;
 
-  constructor(runner: 'python' | 'node', system: string, threads: number) {
-    this.#name = system;
+  /** `more`: variables of its environment. */
+  constructor(runner: 'python' | 'node', system: string, threads: number, more: Readonly<Record<string, string>> = {}) {
     if (runner === 'python' && !existsSync(PYTHON)) throw new Error('no virtual environment in bench/.venv');
-    const env = { ...process.env, OMP_NUM_THREADS: String(threads), ANNEX_THREADS: String(threads) };
-    this.#child =
+    const env = { OMP_NUM_THREADS: String(threads), ANNEX_THREADS: String(threads), ...more };
+    this.#process =
       runner === 'python'
-        ? spawn(PYTHON, ['-IB', here('ann_runner.py'), system], { env })
-        : spawn(process.execPath, ['--expose-gc', '--import', 'tsx', here('ann_runner.ts'), system], { env });
-    this.#lines = createInterface({ input: this.#child.stdout })[Symbol.asyncIterator]();
-    this.#ended = new Promise((resolve) => {
-      this.#child.once('close', () => resolve());
-      this.#child.once('error', () => resolve());
-    });
-    this.#child.stdin.on('error', () => undefined); // the missing answer tells
-    this.#child.stderr.on('data', (text: Buffer) => {
-      this.#errors = (this.#errors + text.toString()).slice(-2000);
-    });
-  }
-
-  async #ask<T>(verb: string, request: object = {}): Promise<T> {
-    this.#child.stdin.write(`${JSON.stringify({ verb, ...request })}\n`);
-    const line = await this.#lines.next();
-    if (line.done) {
-      const last = this.#errors.trim().split('\n').at(-1) || 'no message';
-      throw new Error(`the process of ${this.#name} ended: ${last}`);
-    }
-    const answer = JSON.parse(line.value) as { ok: boolean; error?: string };
-    if (!answer.ok) throw new Error(answer.error);
-    return answer as T;
+        ? new LineProcess(system, PYTHON, ['-IB', here('ann_runner.py'), system], env)
+        : new LineProcess(
+            system,
+            process.execPath,
+            ['--expose-gc', '--import', 'tsx', here('ann_runner.ts'), system],
+            env,
+          );
   }
 
   hello(): Promise<{ version: string }> {
-    return this.#ask('hello');
+    return this.#process.ask('hello');
   }
 
   data(request: DataRequest): Promise<{ rows: number; queries: number }> {
-    return this.#ask('data', request);
+    return this.#process.ask('data', request);
   }
 
   build(request: BuildRequest): Promise<BuildAnswer> {
-    return this.#ask('build', request);
+    return this.#process.ask('build', request);
   }
 
   run(request: RunRequest): Promise<RunAnswer> {
-    return this.#ask('run', request);
+    return this.#process.ask('run', request);
   }
 
-  async close(): Promise<void> {
-    this.#child.stdin.end();
-    await this.#ended;
+  close(): Promise<void> {
+    return this.#process.close();
   }
 }

@@ -1,10 +1,9 @@
 """Runs one approximate index from PyPI for a sweep: python ann_runner.py <system>.
 
-One JSON request a line on stdin, one JSON answer a line on stdout; ann_runner.ts speaks the same. Times are taken in
-this process, around the peer's own call.
+lines.py takes the requests; ann_runner.ts answers the same ones. Times are taken in this process, around the peer's own
+call.
 """
 
-import json
 import os
 import sys
 import time
@@ -13,6 +12,7 @@ import numpy as np
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import ann  # noqa: E402  (found through the path above)
+import lines  # noqa: E402
 
 
 def private_bytes():
@@ -99,19 +99,4 @@ class Runner:
 PERCENTILES = (("p50", 50), ("p95", 95), ("p99", 99), ("p999", 99.9))
 
 
-def main():
-    runner = Runner(sys.argv[1])
-    verbs = {name: getattr(runner, name) for name in ("hello", "data", "build", "run")}
-    answers = os.fdopen(os.dup(1), "w")
-    os.dup2(2, 1)  # what a peer prints must not become an answer
-    for line in sys.stdin:
-        try:
-            request = json.loads(line)
-            answer = {"ok": True, **verbs[request["verb"]](request)}
-        except Exception as error:  # told to the caller, who decides
-            answer = {"ok": False, "error": f"{type(error).__name__}: {error}"}
-        answers.write(json.dumps(answer) + "\n")
-        answers.flush()
-
-
-main()
+lines.serve(Runner(sys.argv[1]), "hello", "data", "build", "run")

@@ -1,4 +1,6 @@
+import { existsSync } from 'node:fs';
 import { createRequire } from 'node:module';
+import { join } from 'node:path';
 import { type Dataset, unitRows } from '../data/dataset.js';
 import { type Elapsed, type Found, grown, type Mode, type Peer, type Peers, type Skip, timed } from './peer.js';
 
@@ -48,18 +50,16 @@ export async function npmPeers(dataset: Dataset, threads: number): Promise<Peers
   return { peers, skipped, close: async () => undefined };
 }
 
-/** The peer's package.json need not be among its exports, so its main file leads there. */
-export function versionOf(name: string): string {
-  const paths = require.resolve.paths(name) ?? [];
-  for (const path of paths) {
-    try {
-      return (require(`${path}/${name}/package.json`) as { version: string }).version;
-    } catch {
-      // not in this folder
-    }
-  }
-  throw new Error(`${name} is not installed in bench/node_modules`);
+/** Where a peer is installed: its package.json need not be among its exports, so that it is looked for. */
+export function folderOf(name: string): string {
+  const folders = (require.resolve.paths(name) ?? []).map((path) => join(path, name));
+  const folder = folders.find((path) => existsSync(join(path, 'package.json')));
+  if (folder === undefined) throw new Error(`${name} is not installed in bench/node_modules`);
+  return folder;
 }
+
+export const versionOf = (name: string): string =>
+  (require(join(folderOf(name), 'package.json')) as { version: string }).version;
 
 /** Copies queries × k results of any array-like form. */
 function emptyResult(queries: number, k: number): Found {

@@ -1,14 +1,12 @@
-import { type ChildProcessWithoutNullStreams, spawn } from 'node:child_process';
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { type Dataset, unitRows } from '../data/dataset.js';
 import type { Elapsed, Found, Mode, Peer, Peers, Skip } from './peer.js';
+import { LineProcess, PYTHON } from './process.js';
 
-const here = (name: string): string => fileURLToPath(new URL(name, import.meta.url));
-export const PYTHON = here(process.platform === 'win32' ? '../.venv/Scripts/python.exe' : '../.venv/bin/python');
+const RUNNER = fileURLToPath(new URL('runner.py', import.meta.url));
 
 const SYSTEMS = [
   { id: 'faiss', label: 'FAISS IndexFlat', tiled: true, index: true },
@@ -16,8 +14,6 @@ const SYSTEMS = [
   { id: 'usearch-function', label: 'usearch exact search', tiled: false, index: false },
   { id: 'hnswlib', label: 'hnswlib BFIndex', tiled: false, index: true },
 ] as const;
-
-type Answer = Record<string, unknown>;
 
 /** The peers from PyPI, in a process of their own with a fixed number of threads. */
 export async function pythonPeers(dataset: Dataset, threads: number): Promise<Peers> {
@@ -28,7 +24,7 @@ export async function pythonPeers(dataset: Dataset, threads: number): Promise<Pe
     close: async () => undefined,
   });
   if (!existsSync(PYTHON)) return skipAll('no virtual environment in bench/.venv');
-  const process = new PythonProcess(threads);
+  const process = new LineProcess('the peers from PyPI', PYTHON, ['-IB', RUNNER, String(threads)]);
   const folder = mkdtempSync(join(tmpdir(), 'annex-bench-'));
   const close = async (): Promise<void> => {
     await process.close();
@@ -52,7 +48,7 @@ export async function pythonPeers(dataset: Dataset, threads: number): Promise<Pe
 }
 
 /** Writes the rows where the other process reads them; both then hold the same bits. */
-function shareRows(dataset: Dataset, folder: string): Answer {
+function shareRows(dataset: Dataset, folder: string): Record<string, unknown> {
   const unit = dataset.metric === 'cosine';
   const share = (name: string, rows: Float32Array): string => {
     const path = join(folder, name);
@@ -70,12 +66,12 @@ class PythonPeer implements Peer {
   readonly label: string;
   readonly tiled: boolean;
   readonly modes: readonly Mode[] = ['batch', 'single'];
-  readonly #process: PythonProcess;
+  readonly #process: LineProcess;
   readonly #folder: string;
   readonly #index: boolean;
 
   constructor(
-    process: PythonProcess,
+    process: LineProcess,
     folder: string,
     system: (typeof SYSTEMS)[number],
     readonly version: string,
@@ -108,41 +104,5 @@ class PythonPeer implements Peer {
 
   async drop(): Promise<void> {
     await this.#process.ask('drop', { system: this.id });
-  }
-}
-
-/** bench/peers/runner.py: one request at a time, one answer each. */
-class PythonProcess {
-  readonly #child: ChildProcessWithoutNullStreams;
-  readonly #lines: AsyncIterator<string>;
-  readonly #ended: Promise<void>;
-  #errors = '';
-
-  constructor(threads: number) {
-    this.#child = spawn(PYTHON, ['-I', here('runner.py'), String(threads)]);
-    this.#lines = createInterface({ input: this.#child.stdout })[Symbol.asyncIterator]();
-    this.#ended = new Promise((resolve) => {
-      this.#child.once('close', () => resolve());
-      this.#child.once('error', () => resolve());
-    });
-    this.#child.stdin.on('error', () => undefined); // the missing answer tells
-    this.#child.stderr.on('data', (text: Buffer) => {
-      this.#errors = (this.#errors + text.toString()).slice(-2000);
-    });
-  }
-
-  async ask<T = Answer>(verb: string, request: Answer = {}): Promise<T> {
-    this.#child.stdin.write(`${JSON.stringify({ verb, ...request })}\n`);
-    const line = await this.#lines.next();
-    if (line.done)
-      throw new Error(`the Python process ended: ${this.#errors.trim().split('\n').at(-1) || 'no message'}`);
-    const answer = JSON.parse(line.value) as { ok: boolean; error?: string };
-    if (!answer.ok) throw new Error(answer.error);
-    return answer as T;
-  }
-
-  async close(): Promise<void> {
-    this.#child.stdin.end();
-    await this.#ended;
   }
 }

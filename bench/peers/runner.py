@@ -1,10 +1,9 @@
 """Runs peers from PyPI for the benchmarks.
 
-One JSON request a line on stdin, one JSON answer a line on stdout. Times are taken inside this process, around the
-peer's own call. The number of threads is fixed when the process starts, because OpenMP and BLAS read it only then.
+lines.py takes the requests. Times are taken inside this process, around the peer's own call. The number of threads is
+fixed when the process starts, because OpenMP and BLAS read it only then.
 """
 
-import json
 import os
 import resource
 import sys
@@ -15,6 +14,9 @@ for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ[variable] = str(THREADS)
 
 import numpy as np  # noqa: E402  (after the variables above)
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+import lines  # noqa: E402  (found through the path above)
 
 
 def resident_bytes():
@@ -169,19 +171,4 @@ class Runner:
         return {}
 
 
-def main():
-    runner = Runner()
-    verbs = {name: getattr(runner, name) for name in ("hello", "data", "build", "drop", "run", "result")}
-    answers = os.fdopen(os.dup(1), "w")
-    os.dup2(2, 1)  # what a peer prints must not become an answer
-    for line in sys.stdin:
-        try:
-            request = json.loads(line)
-            answer = {"ok": True, **verbs[request["verb"]](request)}
-        except Exception as error:  # told to the caller, who decides
-            answer = {"ok": False, "error": f"{type(error).__name__}: {error}"}
-        answers.write(json.dumps(answer) + "\n")
-        answers.flush()
-
-
-main()
+lines.serve(Runner(), "hello", "data", "build", "drop", "run", "result")

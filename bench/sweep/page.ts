@@ -23,7 +23,7 @@ export function sweepSections(state: SweepState): (string | undefined)[] {
       const rows = rateRows(state, mode, 'wall');
       if (list.length === 0 || rows === undefined) return [];
       return [
-        figure(title, curves(title, `recall@${k}`, 'queries/s', list)),
+        figure(title, curves(title, { name: `recall@${k}`, type: 'recall' }, 'queries/s', list)),
         htmlTable(`At equal recall: ${MODE_NAMES[mode]} (in brackets: our best ÷ this)`, rows.head, rows.rows),
       ];
     }),
@@ -31,7 +31,9 @@ export function sweepSections(state: SweepState): (string | undefined)[] {
       const title = `Recall and latency of single queries, ${p === 'p50' ? 'median' : '99th percentile'}`;
       const micros = (point: CurvePoint): number => latency(point, p) * 1000;
       const list = curveList(state, 'single', micros, latencyTitle, lowest(micros));
-      return list.length === 0 ? undefined : figure(title, curves(title, `recall@${k}`, 'µs', list));
+      return list.length === 0
+        ? undefined
+        : figure(title, curves(title, { name: `recall@${k}`, type: 'recall' }, 'µs', list));
     }),
     ...buildCharts(state),
     skipped.length === 0

@@ -70,7 +70,7 @@ async function start(
 ): Promise<Live | undefined> {
   let process: AnnProcess | undefined;
   try {
-    process = new AnnProcess(spec.runner, spec.system, options.threads);
+    process = new AnnProcess(spec.runner, spec.system, options.threads, spec.env);
     const { version } = await process.hello();
     state.version = version;
     const plain = spec.ours || data.metric !== 'cosine';

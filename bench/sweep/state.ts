@@ -1,11 +1,12 @@
 // What a sweep has measured so far: a plain JSON file, written after every measurement, from which a killed sweep goes on.
 import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { dirname } from 'node:path';
-import type { Machine } from '../lib/results.js';
+import type { Prepared } from '../data/prepare.js';
+import { type Machine, machine } from '../lib/results.js';
 import type { Params } from '../peers/ann.js';
 import type { BuildAnswer, LatencyPoint } from '../peers/ann_process.js';
 import type { Skip } from '../peers/peer.js';
-import type { Structure } from './systems.js';
+import type { Structure, SystemSpec } from './systems.js';
 
 /** One repetition of one point. */
 export interface Sample {
@@ -42,6 +43,8 @@ export interface SystemState {
 export interface SweepState {
   /** Depends on everything that was asked for: another sweep does not go on from this one. */
   readonly key: string;
+  /** What the sweep is over: graphs, lists, … */
+  readonly preset: string;
   readonly machine: Machine;
   readonly dataset: {
     readonly name: string;
@@ -57,6 +60,44 @@ export interface SweepState {
   finished: boolean;
   readonly systems: SystemState[];
 }
+
+export interface Asked {
+  readonly preset: string;
+  readonly k: number;
+  readonly repetitions: number;
+  readonly threads: number;
+}
+
+/** Nothing is measured yet. */
+export function newState(key: string, data: Prepared, specs: readonly SystemSpec[], asked: Asked): SweepState {
+  const { name, metric, rows, dim, queries } = data;
+  return {
+    key,
+    ...asked,
+    machine: machine(),
+    dataset: { name, metric, rows, dim, queries },
+    finished: false,
+    systems: specs.map(({ label, family, structure, ours, build, search }) => ({
+      label,
+      family,
+      structure,
+      ours,
+      params: build,
+      version: undefined,
+      build: undefined,
+      skipped: undefined,
+      points: search.map((params) => ({
+        search: params,
+        recall: undefined,
+        samples: { single: [], batch: [], all: [] },
+      })),
+    })),
+  };
+}
+
+/** What was kept of the same sweep, if that was interrupted. */
+export const unfinished = (kept: SweepState | undefined, fresh: SweepState): SweepState | undefined =>
+  kept?.key === fresh.key && !kept.finished ? kept : undefined;
 
 export function readState(path: string): SweepState | undefined {
   if (!existsSync(path)) return undefined;

@@ -18,6 +18,8 @@ export interface SystemSpec {
   /** Whether a batch is more than its queries one by one. */
   readonly batch: boolean;
   readonly ours: boolean;
+  /** Variables of its process. */
+  readonly env?: Readonly<Record<string, string>> | undefined;
 }
 
 export interface Grid {
@@ -169,3 +171,30 @@ export function ourLists(dim: number, nlist: number, grid: Grid, quick = false):
     .filter(({ storage }) => !quick || !/opq|"bits":8/.test(JSON.stringify(storage ?? '')))
     .map((options) => ours('list', options, grid));
 }
+
+const WASM_BUILD: Params = { M: 16, efConstruction: 100 };
+
+/**
+ * Graphs (and voy's tree, which is exact) on WebAssembly, from npm. edgevec fixes its ef when it is built, which takes
+ * long: one ef has to stand for it.
+ */
+export function wasmPeers(grid: Grid): SystemSpec[] {
+  const one = (system: string, build: Params, ef: readonly number[]): SystemSpec => {
+    const spec = graph(system, 'node', system, build, { ...grid, ef });
+    return { ...spec, label: `${system} ${names(build)}`.trim(), batch: false };
+  };
+  return [
+    one('hnswlib-wasm', WASM_BUILD, grid.ef),
+    { ...one('edgevec', { ...WASM_BUILD, ef: 64 }, []), search: [{}] },
+    { ...one('voy-search', {}, []), search: [{}] },
+  ];
+}
+
+/** The counterpart of {@link wasmPeers}. */
+export const ourWasm = (grid: Grid): SystemSpec[] =>
+  [ours('graph', {}, grid), ours('graph', { ...WASM_BUILD, layout: 'plain' }, grid)].map((spec) => ({
+    ...spec,
+    label: spec.label.replace('annex', 'annex on WebAssembly'),
+    family: 'annex-graph on WebAssembly',
+    env: { ANNEX_BACKEND: 'wasm' },
+  }));

@@ -36,6 +36,7 @@ const system = (label: string, ours: boolean, points: Point[], more: Partial<Sys
 
 const state: SweepState = {
   key: 'k',
+  preset: 'all',
   machine: { cpu: 'A <processor> & more', cores: 2, memoryGiB: 8, platform: 'linux-x64', node: 'v20' },
   dataset: { name: 'rows', metric: 'l2', rows: 1000, dim: 8, queries: 10 },
   k: 10,
