@@ -1,15 +1,7 @@
-import {
-  AnnexError,
-  FlatIndex,
-  HnswIndex,
-  type HnswIndexOptions,
-  type Metric,
-  type Progress,
-  type Rows,
-  type SearchResult,
-} from 'annex';
+import { AnnexError, FlatIndex, HnswIndex, type HnswIndexOptions, type Progress, type SearchResult } from 'annex';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { byId, floats, integers, row } from './support/data.js';
+import { itAnswersExactly } from './support/exact.js';
 import { expectFailure, expectNearest, failure, listed } from './support/expect.js';
 import { recallOf, recallOfSample, sample } from './support/sample.js';
 
@@ -86,44 +78,11 @@ describe('create', () => {
 });
 
 describe('small indexes answer exactly', () => {
-  const floatMetrics: Metric[] = ['l2', 'ip', 'cosine', 'l1'];
-  const floatCases = (['f32', 'f16', 'bf16', 'sq8'] as const).flatMap((s) => floatMetrics.map((m) => [s, m] as const));
-  it.each(floatCases)('%s under %s', async (storage, metric) => {
-    const options = { dim: 20, metric, storage } as { dim: number; metric: 'l2'; storage: 'f32' };
-    const index = keep(HnswIndex.createSync({ ...options, M: 8 }));
-    const exact = keep(FlatIndex.createSync(options));
-    const rows = floats(500, 20, 3);
+  itAnswersExactly((rows, options) => {
+    const index = keep(HnswIndex.createSync({ ...options, M: 8 } as HnswIndexOptions));
     index.addSync(rows);
-    exact.addSync(rows);
-    const queries = floats(20, 20, 4);
-    const [found, wanted] = [index.searchBatchSync(queries, 10, all), exact.searchBatchSync(queries, 10)];
-    expect(recallOf(found, wanted)).toBeGreaterThanOrEqual(storage === 'sq8' ? 0.97 : 1);
-    for (const [i, d] of found.distances.entries()) {
-      expect(d).toBeCloseTo(wanted.distances[i] as number, storage === 'sq8' ? 1 : 4);
-    }
-    for (let q = 0; q < 20; q++) {
-      const query = row(queries, 20, q);
-      expect(listed(await index.search(query, 10, all))).toEqual(listed(index.searchSync(query, 10, all)));
-      expect(listed(index.searchSync(query, 10, all))).toEqual(listed(found.at(q)));
-    }
-  });
-
-  it.each(['l2', 'ip', 'cosine', 'l1'] as const)('bytes under %s', (metric) => {
-    for (const [storage, array, low, high] of [
-      ['i8', Int8Array, -128, 127],
-      ['u8', Uint8Array, 0, 255],
-    ] as const) {
-      const rows = integers(new array(300 * 33), low, high) as Rows;
-      const index = keep(HnswIndex.createSync({ dim: 33, metric, storage } as HnswIndexOptions)) as HnswIndex<Rows>;
-      index.addSync(rows as never);
-      for (let q = 0; q < 10; q++) {
-        const query = row(rows, 33, q * 7);
-        const tolerance = metric === 'cosine' ? 1e-5 : 0;
-        expectNearest(index.searchSync(query as never, 5, all), metric, byId(rows, 33), query, 5, { tolerance });
-        expect(index.get(q)).toEqual(row(rows, 33, q));
-      }
-    }
-  });
+    return index;
+  }, all);
 
   it.each(['hamming', 'jaccard'] as const)('packed bits under %s', (metric) => {
     const rows = integers(new Uint8Array(400 * 16), 0, 255);
@@ -133,16 +92,6 @@ describe('small indexes answer exactly', () => {
       const query = row(rows, 16, q);
       const tolerance = metric === 'jaccard' ? 1e-6 : 0;
       expectNearest(index.searchSync(query, 7, all), metric, byId(rows, 16), query, 7, { tolerance });
-    }
-  });
-
-  it.each([1, 2, 7, 4096])('dim %i', (dim) => {
-    const n = dim > 1000 ? 60 : 300;
-    const rows = integers(new Float32Array(n * dim), -3, 3);
-    const index = keep(HnswIndex.createSync({ dim }));
-    index.addSync(rows);
-    for (let q = 0; q < 10; q++) {
-      expectNearest(index.searchSync(row(rows, dim, q), 12, all), 'l2', byId(rows, dim), row(rows, dim, q), 12);
     }
   });
 });
@@ -200,6 +149,7 @@ describe('edges', () => {
     ['efSearch 1.5', { efSearch: 1.5 }, /efSearch is 1\.5/],
     ['efSearch NaN', { efSearch: Number.NaN }, /efSearch/],
     ['nprobe', { nprobe: 3 }, /no option "nprobe"/],
+    ['rerankFactor', { rerankFactor: 4 }, /no option "rerankFactor"/],
   ])('%s is refused', async (_, options, message) => {
     const index = keep(HnswIndex.createSync({ dim: 2 }));
     index.addSync([1, 2, 3, 4]);

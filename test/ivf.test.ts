@@ -1,8 +1,9 @@
-import { AnnexError, FlatIndex, IvfIndex, type IvfIndexOptions, type Metric, type Rows } from 'annex';
+import { AnnexError, FlatIndex, IvfIndex, type IvfIndexOptions, type Rows } from 'annex';
 import { afterEach, describe, expect, it } from 'vitest';
 import { listsFor } from '../ts/ivf_build.js';
 import { badRows, badVectors } from './support/bad.js';
 import { byId, floats, integers, row } from './support/data.js';
+import { itAnswersExactly } from './support/exact.js';
 import { expectFailure, expectNearest, failure, listed } from './support/expect.js';
 import { recallOf, recallOfSample, sample } from './support/sample.js';
 
@@ -128,52 +129,10 @@ describe('train', () => {
 });
 
 describe('with every list looked into, answers are exact', () => {
-  const metrics: Metric[] = ['l2', 'ip', 'cosine', 'l1'];
-  it.each((['f32', 'f16', 'bf16', 'sq8'] as const).flatMap((s) => metrics.map((m) => [s, m] as const)))(
-    '%s under %s, as in a flat index',
-    async (storage, metric) => {
-      const options = { dim: 40, metric, storage } as { dim: number; metric: 'l2'; storage: 'f32' };
-      const rows = floats(900, 40, 3);
-      const queries = floats(30, 40, 4);
-      const index = keep(await IvfIndex.build(rows, { ...options, nlist: 16 }));
-      const exact = keep(FlatIndex.createSync(options));
-      exact.addSync(rows);
-      const [found, wanted] = [index.searchBatchSync(queries, 10, all), exact.searchBatchSync(queries, 10)];
-      expect(recallOf(found, wanted)).toBeGreaterThanOrEqual(storage === 'sq8' ? 0.95 : 1);
-      for (const [i, d] of found.distances.entries()) {
-        expect(d).toBeCloseTo(wanted.distances[i] as number, storage === 'sq8' ? 1 : 4);
-      }
-      for (let q = 0; q < 30; q++) {
-        const query = row(queries, 40, q);
-        expect(listed(await index.search(query, 10, all))).toEqual(listed(index.searchSync(query, 10, all)));
-      }
-    },
+  itAnswersExactly(
+    (rows, options) => keep(IvfIndex.buildSync(rows as never, { ...options, nlist: 16 } as never)) as IvfIndex<Rows>,
+    all,
   );
-
-  it.each(['l2', 'ip', 'cosine', 'l1'] as const)('bytes under %s', (metric) => {
-    for (const [storage, array, low, high] of [
-      ['i8', Int8Array, -128, 127],
-      ['u8', Uint8Array, 0, 255],
-    ] as const) {
-      const rows = integers(new array(500 * 33), low, high) as Rows;
-      const index = keep(IvfIndex.buildSync(rows as never, { dim: 33, metric, storage } as never)) as IvfIndex<Rows>;
-      for (let q = 0; q < 10; q++) {
-        const query = row(rows, 33, q * 7);
-        const tolerance = metric === 'cosine' ? 1e-5 : 0;
-        expectNearest(index.searchSync(query as never, 5, all), metric, byId(rows, 33), query, 5, { tolerance });
-        expect(index.get(q)).toEqual(row(rows, 33, q));
-      }
-    }
-  });
-
-  it.each([1, 2, 7, 4096])('dim %i', (dim) => {
-    const n = dim > 1000 ? 60 : 400;
-    const rows = integers(new Float32Array(n * dim), -3, 3);
-    const index = keep(IvfIndex.buildSync(rows, { dim, nlist: 4 }));
-    for (let q = 0; q < 10; q++) {
-      expectNearest(index.searchSync(row(rows, dim, q), 12, all), 'l2', byId(rows, dim), row(rows, dim, q), 12);
-    }
-  });
 
   it('spilled rows are found once', () => {
     const rows = integers(new Float32Array(800 * 8), -3, 3);

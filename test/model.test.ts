@@ -1,4 +1,4 @@
-import { AnnexError, type SearchSyncOptions, type VectorIndex } from 'annex';
+import { AnnexError, openSync, type SearchSyncOptions, type VectorIndex } from 'annex';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { row } from './support/data.js';
@@ -23,7 +23,8 @@ type Step =
   | { kind: 'filter'; seed: number; ids: number[] }
   | { kind: 'abort'; ids: number[] }
   | { kind: 'bad'; ids: number[] }
-  | { kind: 'compact'; sync: boolean };
+  | { kind: 'compact'; sync: boolean }
+  | { kind: 'reopen'; verify: 'full' | 'lazy' };
 
 const id = fc.integer({ min: 0, max: 60 });
 const ids = fc.array(id, { maxLength: 12 });
@@ -37,6 +38,7 @@ const step: fc.Arbitrary<Step> = fc.oneof(
   fc.record({ kind: fc.constant('abort' as const), ids }),
   fc.record({ kind: fc.constant('bad' as const), ids }),
   fc.record({ kind: fc.constant('compact' as const), sync }),
+  fc.record({ kind: fc.constant('reopen' as const), verify: fc.constantFrom('full' as const, 'lazy' as const) }),
 );
 
 /** Small integers, so that distances are exact and ties are common. */
@@ -126,6 +128,12 @@ async function apply(pair: Pair, step: Step, salt: number): Promise<void> {
       if (step.sync) index.compactSync();
       else await index.compact();
       expect(index.stats().removed).toBe(0);
+      return;
+    }
+    case 'reopen': {
+      const bytes = index.toBytesSync();
+      index.close();
+      pair.index = openSync(bytes, { verify: step.verify }) as VectorIndex;
       return;
     }
     case 'bad': {

@@ -215,8 +215,12 @@ size_t HnswIndex::ids(size_t start, size_t n, double* out) const {
 Status HnswIndex::search(const SearchRequest& request) const {
   const SearchParams& params = request.params;
   if (params.nprobe != 0 || params.early_stop != 0) {
+    return fail(Status::invalid_argument, "a graph has no lists: a search takes efSearch, threads and filter");
+  }
+  if (params.rerank_factor != 0) {
     return fail(Status::invalid_argument,
-                "a graph has no lists: a search takes efSearch, rerankFactor, threads and filter");
+                "a graph finds out by itself how many candidates are worth reranking: leave rerankFactor out; a larger "
+                "efSearch finds more");
   }
   const ReadGuard guard(lock_);
   HnswSearch search(state_, request);

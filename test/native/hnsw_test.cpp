@@ -351,6 +351,9 @@ void test_options() {
   CHECK(index.search(row.data(), 1, 3).counts[0] == 0);
   CHECK(index.add(row.data(), 1) == ANNEX_OK);
   CHECK(index.search(row.data(), 1, 3, 1, ANNEX_ALLOW_ALL, nullptr, 0, 1).counts[0] == 1);
+  index.params = {ANNEX_KEY_RERANK_FACTOR, 4};
+  CHECK(index.search(row.data(), 1, 3).status == ANNEX_INVALID_ARGUMENT);
+  CHECK(std::string(annex_last_error()).find("leave rerankFactor out") != std::string::npos);
 }
 
 }  // namespace
