@@ -129,7 +129,7 @@ Status FlatSearch::look(Range queries, Range slots, TopK* heaps) {
   const QueryGroup group{queries.begin, queries.end - queries.begin, nullptr, heaps};
   const size_t most = tile_rows(group.count);
   RowScan::Scratch& scratch = of_thread<RowScan::Scratch>();
-  if (!scratch.reserve(shape_, most, group.count)) return Status::out_of_memory;
+  if (!scratch.reserve(shape_, most, group.count, most * group.count)) return Status::out_of_memory;
   scratch.scanned = scratch.rescored = 0;
   Status status = Status::ok;
   for (size_t at = slots.begin, rows = kFirstTile; at < slots.end && status == Status::ok;) {

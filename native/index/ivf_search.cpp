@@ -164,15 +164,16 @@ Status IvfSearch::begin_group(Scratch& scratch, Range queries, size_t heaps) con
   scratch.rows.scanned = scratch.rows.rescored = 0;
   if (!scratch.neighbors.resize(heaps * heap_k_) || !scratch.heaps.resize(heaps)) return Status::out_of_memory;
   for (size_t h = 0; h < heaps; ++h) scratch.heaps[h] = TopK(scratch.neighbors.data() + h * heap_k_, heap_k_);
-  const size_t rows = count == 1 ? kLoneRows : kTogetherRows;
+  // Many queries look at few rows in one go; but a list that only one of them visits is looked at as by a lone one.
   const size_t together = std::min(count, kTogetherQueries);
-  if (!scratch.rows.reserve(shape_, rows, together) || !scratch.numbers.resize(together) ||
+  const size_t pairs = std::max(kLoneRows, together * kTogetherRows);
+  if (!scratch.rows.reserve(shape_, kLoneRows, together, pairs) || !scratch.numbers.resize(together) ||
       !scratch.distances.resize(together))
     return Status::out_of_memory;
   const Codec* codec = index_.codec_;
   if (codec == nullptr) return Status::ok;
   if (!scratch.prepared.resize(count * codec->query_bytes()) || !scratch.codec.resize(codec->scratch_bytes()) ||
-      !scratch.hits.resize(together * rows) || !scratch.scans.resize(together)) {
+      !scratch.hits.resize(pairs) || !scratch.scans.resize(together)) {
     return Status::out_of_memory;
   }
   for (size_t q = queries.begin; q < queries.end; ++q) {
@@ -259,7 +260,7 @@ Status IvfSearch::run_allowed(size_t threads) {
   parallel_for(request_.nq, few ? 1 : threads, [&](size_t q) {
     Scratch& scratch = of_thread<Scratch>();
     if (outcome != Status::ok) return;
-    if (!scratch.neighbors.resize(k_) || !scratch.rows.reserve(shape_, RowScan::kGatherRows, 1)) {
+    if (!scratch.neighbors.resize(k_) || !scratch.rows.reserve(shape_, RowScan::kGatherRows, 1, RowScan::kGatherRows)) {
       outcome.store(Status::out_of_memory);
       return;
     }

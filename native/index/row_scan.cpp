@@ -10,8 +10,8 @@
 #include "quant/residual_sidecar.h"
 
 namespace annex {
-bool RowScan::Scratch::reserve(const RowShape& shape, size_t rows, size_t count) {
-  return hits.resize(count * rows) && counts.resize(count) && query_terms.resize(count) && distances.resize(rows) &&
+bool RowScan::Scratch::reserve(const RowShape& shape, size_t rows, size_t queries, size_t pairs) {
+  return hits.resize(pairs) && counts.resize(queries) && query_terms.resize(queries) && distances.resize(rows) &&
          decoded.resize(shape.dim);
 }
 

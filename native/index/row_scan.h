@@ -59,8 +59,8 @@ class RowScan {
     Buffer<Neighbor> seeds;
     uint64_t scanned = 0, rescored = 0;  // by this thread, until taken
 
-    /// Room for a tile of `rows` rows and `queries` queries.
-    [[nodiscard]] bool reserve(const RowShape& shape, size_t rows, size_t queries);
+    /// Room for tiles of up to `rows` rows, looked at by up to `queries` queries, up to `pairs` of a row and a query.
+    [[nodiscard]] bool reserve(const RowShape& shape, size_t rows, size_t queries, size_t pairs);
   };
 
   /// Rows of tiles without rows of their own are found in `store`, by slot.

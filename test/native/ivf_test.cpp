@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <string>
+#include <thread>
 
 #include "file_testing.h"
 
@@ -355,6 +356,34 @@ void test_coarse() {
   }
 }
 
+// Long lists, each visited by one query of a batch, on threads that have kept no memory of earlier searches.
+void test_long_lists() {
+  Random random(11);
+  const size_t n = 3000;
+  const auto look = [&](size_t dim, int storage, std::vector<double> more) {
+    Rows rows = make_rows(random, 2 * n, dim, ANNEX_F32);
+    for (size_t i = 0; i < n * dim; ++i) rows.floats[i] += 1000;
+    Index ivf(ivf_options(dim, ANNEX_L2, storage, 2, more), ANNEX_F32);
+    CHECK(ivf.write(ANNEX_TRAIN, rows.row(0), 2 * n, nullptr) == ANNEX_OK);
+    CHECK(ivf.add(rows.row(0), 2 * n) == ANNEX_OK);
+    ivf.params = {ANNEX_KEY_NPROBE, 1};
+    for (const size_t k : {size_t{10}, n}) {
+      std::thread([&] {
+        const Answer pair = ivf.search(rows.row(n - 1), 2, k);
+        for (size_t q = 0; q < 2; ++q) {
+          const Answer one = ivf.search(rows.row(n - 1 + q), 1, k);
+          CHECK(std::equal(one.ids.begin(), one.ids.end(), &pair.ids[q * k]) && one.ids[0] != -1);
+        }
+      }).join();
+    }
+  };
+  look(8, ANNEX_STORE_F32, {});
+  look(64, ANNEX_STORE_F32, {});
+  look(64, ANNEX_STORE_SQ8, {ANNEX_KEY_RERANK, ANNEX_STORE_F32});
+  look(64, ANNEX_STORE_RABITQ, {ANNEX_KEY_RERANK, ANNEX_STORE_F16});
+  look(64, ANNEX_STORE_PQ, {ANNEX_KEY_CODE_M, 16, ANNEX_KEY_CODE_BITS, 8});
+}
+
 void test_options() {
   const auto refused = [](std::vector<double> options, AnnexStatus expected, const char* part) {
     AnnexIndex* index = nullptr;
@@ -393,5 +422,6 @@ int main() {
   test_states();
   test_options();
   test_coarse();
+  test_long_lists();
   return testing::finish("ivf_test");
 }
