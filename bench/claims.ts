@@ -1,20 +1,37 @@
 // Judges the latest results, or the committed reference: pass, short or not measured, line by line.
-import { CLAIM_HEAD, claimRow, claims, judge, type Parts, printClaims } from './lib/claims.js';
+import { existsSync, readFileSync } from 'node:fs';
+import { claims, claimTables, judge, printClaims } from './lib/claims.js';
 import { parse } from './lib/cli.js';
-import { PARTS, REFERENCE, RESULTS, readResult, readSweeps } from './lib/results.js';
+import { type Machine, REFERENCE, RESULTS, readParts } from './lib/results.js';
 import { markdownTable } from './lib/table.js';
-import type { SweepState } from './sweep/state.js';
 
 const options = parse('bench:claims', 'Judges what the benches wrote last against the targets of the project.', {
   reference: { type: 'boolean', help: 'judge the committed reference run instead' },
-  markdown: { type: 'boolean', help: 'print a table for a README' },
+  markdown: { type: 'boolean', help: 'print tables for a README' },
   strict: { type: 'boolean', help: 'exit with 1 unless every line passes' },
 });
 
 const folder = options.reference ? REFERENCE : RESULTS;
-const sweeps = readSweeps<SweepState>(folder);
-const parts: Parts = { ...Object.fromEntries(PARTS.map((part) => [part, readResult(part, folder)])), sweeps };
+const parts = readParts(folder);
 const list = claims(parts);
-const text = options.markdown ? markdownTable(CLAIM_HEAD, list.map(claimRow)) : printClaims(list);
-process.stdout.write(`${text}\n`);
+
+/** Where the figures come from: without a date, so that the same run gives the same text. */
+function origin(): string {
+  const { sweeps = [], ...others } = parts;
+  const all = [...sweeps, ...Object.values(others)].map(({ machine }) => describe(machine));
+  const path = `${folder}command.txt`;
+  const command = existsSync(path) ? readFileSync(path, 'utf8').trim() : 'npm run bench -- --reference';
+  return `${[...new Set(all)].join('; ')}. \`${command}\``;
+}
+
+const describe = ({ cpu, cores, memoryGiB, platform, node }: Machine): string =>
+  `${cpu}, ${cores} cores, ${memoryGiB} GiB, ${platform}, Node ${node}`;
+
+/** Lines that the run did not measure are no business of a README. */
+const tables = (): string[] =>
+  claimTables(list.filter((claim) => judge(claim) !== 'not measured')).map(({ head, rows }) =>
+    markdownTable(head, rows),
+  );
+
+process.stdout.write(`${options.markdown ? [origin(), ...tables()].join('\n\n') : printClaims(list)}\n`);
 if (options.strict && list.some((claim) => judge(claim) !== 'pass')) process.exitCode = 1;

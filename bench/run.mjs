@@ -13,7 +13,19 @@ const root = fileURLToPath(new URL('..', import.meta.url));
 const windows = process.platform === 'win32';
 /** Sweeps with a preset of their own. */
 const PRESETS = ['graphs', 'lists', 'wasm-peers'];
-const BENCHES = ['all', 'sweep', ...PRESETS, 'flat', 'calls', 'wasm', 'kernels', 'claims'];
+const BENCHES = [
+  'all',
+  'sweep',
+  ...PRESETS,
+  'flat',
+  'calls',
+  'wasm',
+  'kernels',
+  'growth',
+  'train',
+  'matryoshka',
+  'claims',
+];
 
 /** @param {string} command @param {string[]} args @param {import('node:child_process').SpawnSyncOptions} [options] */
 function succeeds(command, args, options) {
@@ -68,7 +80,7 @@ if (!asksHelp && name !== 'claims') {
     .then(() => build(name === 'kernels' ? [] : targets, console.error))
     .catch(fail);
 }
-if (!asksHelp && !args.includes('--alone') && ['all', 'sweep', ...PRESETS, 'flat'].includes(name)) {
+if (!asksHelp && !args.includes('--alone') && ['all', 'sweep', ...PRESETS, 'flat', 'growth', 'train'].includes(name)) {
   ensure(`${here}node_modules`, `${here}package-lock.json`, npmPeers, 'the peers from npm');
   ensure(`${here}.venv`, `${here}requirements.txt`, pythonPeers, 'the peers from PyPI');
 }

@@ -1,4 +1,4 @@
-// What WebAssembly costs: single-query scans beside the same core built natively for AVX2, in one process, by turns.
+// What WebAssembly costs: scans and graph searches beside the same core built natively for AVX2, in one process, by turns.
 import * as native from 'annex/native';
 import * as wasm from 'annex/wasm';
 import { type Dataset, openDataset, repeated } from './data/dataset.js';
@@ -7,7 +7,7 @@ import { interleave, ratio, spread } from './lib/measure.js';
 import { machine, writeResult } from './lib/results.js';
 import { printWasm, type WasmLine, type WasmReport } from './lib/wasm_report.js';
 
-const options = parse('bench:wasm', 'Single-query scans in WebAssembly over the same scans on native AVX2.', {
+const options = parse('bench:wasm', 'Scans and graph searches in WebAssembly over the same on native AVX2.', {
   ...DATASET_FLAGS,
   ...QUICK,
   isa: { type: 'string', help: 'instruction set of the native side, default avx2 on x64' },
@@ -18,6 +18,7 @@ const ROWS = 116_000; // the sample is repeated up to so many: a scan must come 
 const K = 10;
 const QUERIES = quick ? 3 : 8; // per measurement
 const REPETITIONS = quick ? 7 : 25;
+const BATCH = 200; // queries of a search that is short
 
 // Read when the native core first looks for the processor's instruction sets.
 const isa = options.isa ?? (process.arch === 'x64' ? 'avx2' : undefined);
@@ -40,20 +41,67 @@ async function compare(
   queries: readonly native.Rows[],
 ): Promise<WasmLine> {
   const indexes = [native.FlatIndex, wasm.FlatIndex].map((flat) => (flat as unknown as Create).createSync(created));
+  for (const index of indexes) index.addSync(rows as Float32Array);
+  return byTurns(
+    what,
+    created.metric ?? 'l2',
+    indexes,
+    indexes.map((index) => () => scan(index, queries)),
+  );
+}
+
+/** Built natively and opened by both from the same bytes. */
+async function compareBatch(what: string, built: AnyIndex, queries: Float32Array): Promise<WasmLine> {
+  const bytes = await built.toBytes();
+  const other = await wasm.open(bytes);
+  const search = (index: AnyIndex) => (): number => {
+    const start = performance.now();
+    index.searchBatchSync(queries, K, { threads: 1 });
+    return (performance.now() - start) / (queries.length / index.dim);
+  };
+  const indexes = [built, other as unknown as AnyIndex];
+  return byTurns(what, built.metric, indexes, indexes.map(search));
+}
+
+/** What is used of an index of any kind. */
+type AnyIndex = Pick<native.FlatIndex, 'toBytes' | 'searchBatchSync' | 'dim' | 'metric' | 'close'>;
+
+async function byTurns(
+  what: string,
+  metric: string,
+  indexes: readonly { close(): void }[],
+  searches: readonly (() => number)[],
+): Promise<WasmLine> {
   try {
-    for (const index of indexes) index.addSync(rows as Float32Array);
-    const tasks = indexes.map((index) => async () => scan(index, queries));
+    const tasks = searches.map((search) => async () => search());
     const [nativeMs = [], wasmMs = []] = await interleave(tasks, REPETITIONS);
-    return {
-      what,
-      metric: created.metric ?? 'l2',
-      native: spread(nativeMs),
-      wasm: spread(wasmMs),
-      ratio: ratio(nativeMs, wasmMs),
-    };
+    return { what, metric, native: spread(nativeMs), wasm: spread(wasmMs), ratio: ratio(nativeMs, wasmMs) };
   } finally {
     for (const index of indexes) index.close();
   }
+}
+
+const GRAPH = 'graph';
+const FAST_SCAN = '4-bit codes';
+
+/** Over the rows as they are: copies of rows would lie at no distance from each other, and make no graph. */
+async function batches({ base, query, dim, metric }: Dataset): Promise<WasmLine[]> {
+  const queries = query.subarray(0, BATCH * dim);
+  const wanted = (what: string): boolean => options.only === undefined || what.includes(options.only);
+  const lines: WasmLine[] = [];
+  if (wanted(GRAPH)) {
+    const graph = native.HnswIndex.createSync({ dim, metric });
+    graph.addSync(base);
+    lines.push(await compareBatch(GRAPH, graph as unknown as AnyIndex, queries));
+  }
+  if (wanted(FAST_SCAN)) {
+    const storage = { codec: 'pq', m: dim / 4, bits: 4 } as const;
+    const codes = native.FlatIndex.createSync({ dim, metric, storage });
+    codes.trainSync(base);
+    codes.addSync(base);
+    lines.push(await compareBatch(FAST_SCAN, codes as unknown as AnyIndex, queries));
+  }
+  return lines;
 }
 
 /** Bytes by the range of the values, and bits by their sign. */
@@ -98,7 +146,10 @@ async function run(dataset: Dataset): Promise<WasmReport> {
       lines.push(await compare(what, created, rows, these));
     }
   }
+  lines.push(...(await batches(dataset)));
   const nativeIsa = native.engineInfo().isa;
+  const one = (what: string): number | undefined =>
+    nativeIsa === 'avx2' ? lines.find((line) => line.what === what)?.ratio.median : undefined;
   const plain = lines.filter(({ what }) => what === 'f32').map((line) => line.ratio.median);
   return {
     machine: machine(),
@@ -109,6 +160,8 @@ async function run(dataset: Dataset): Promise<WasmReport> {
     wasmIsa: wasm.engineInfo().isa,
     lines,
     scanOverAvx2: nativeIsa === 'avx2' && plain.length > 0 ? Math.min(...plain) : undefined,
+    graphOverAvx2: one(GRAPH),
+    fastScanOverAvx2: one(FAST_SCAN),
   };
 }
 

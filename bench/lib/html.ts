@@ -37,7 +37,7 @@ export function figure(title: string, svg: string | undefined): string | undefin
 
 export function htmlTable(title: string, head: readonly string[], rows: readonly (readonly Cell[])[]): string {
   const cell = (tag: string, value: Cell): string => {
-    const mark = value === 'short' ? ' class="short"' : '';
+    const mark = /^short\b/.test(String(value)) ? ' class="short"' : '';
     return `<${tag}${mark}>${escapeHtml(String(value ?? '–'))}</${tag}>`;
   };
   const line = (tag: string, cells: readonly Cell[]): string =>

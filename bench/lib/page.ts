@@ -1,10 +1,13 @@
 import { sweepSections } from '../sweep/page.js';
 import { bars, escapeHtml, scatter } from './chart.js';
-import { CLAIM_HEAD, claimRow, claims, type Parts } from './claims.js';
+import { claims, claimTables, type Parts } from './claims.js';
 import type { FlatReport, Run } from './flat_report.js';
+import { growthSection } from './growth_report.js';
 import { document, figure, htmlTable } from './html.js';
 import { KERNEL_HEAD, kernelRow } from './kernels_report.js';
+import { matryoshkaSection } from './matryoshka_report.js';
 import { short } from './table.js';
+import { TRAIN_HEAD, trainRow } from './train_report.js';
 
 /** One page with everything in it, no script and nothing to load. */
 export function page(parts: Parts): string {
@@ -12,8 +15,11 @@ export function page(parts: Parts): string {
   const body = [
     '<h1>annex: benchmarks</h1>',
     flat && about(flat),
-    htmlTable('Targets', CLAIM_HEAD, claims(parts).map(claimRow)),
+    ...claimTables(claims(parts)).map(({ head, rows }) => htmlTable('Targets', head, rows)),
     ...(parts.sweeps ?? []).flatMap(sweepSections),
+    parts.growth && growthSection(parts.growth),
+    parts.matryoshka && matryoshkaSection(parts.matryoshka),
+    parts.train && htmlTable('Training', TRAIN_HEAD, parts.train.lines.map(trainRow)),
     ...(flat ? flatSections(flat) : []),
     parts.calls &&
       htmlTable(

@@ -1,6 +1,8 @@
-import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { cpus, totalmem } from 'node:os';
 import { fileURLToPath } from 'node:url';
+import type { SweepState } from '../sweep/state.js';
+import type { Parts } from './claims.js';
 
 export const RESULTS = fileURLToPath(new URL('../results/', import.meta.url));
 export const REFERENCE = fileURLToPath(new URL('../reference/', import.meta.url));
@@ -25,9 +27,8 @@ export function machine(): Machine {
   };
 }
 
-/** The parts that `npm run bench` joins and `bench:claims` judges; each bench writes its own. */
-export const PARTS = ['flat', 'calls', 'kernels', 'wasm', 'train', 'growth', 'matryoshka'] as const;
-export type Part = (typeof PARTS)[number];
+/** The parts beside sweeps that `npm run bench` joins and `bench:claims` judges; each bench writes its own. */
+const PARTS = ['flat', 'calls', 'kernels', 'wasm', 'train', 'growth', 'matryoshka'] as const;
 
 export function writeResult(name: string, value: unknown): string {
   mkdirSync(RESULTS, { recursive: true });
@@ -41,16 +42,26 @@ export function readResult<T>(name: string, folder = RESULTS): T | undefined {
   return existsSync(path) ? (JSON.parse(readFileSync(path, 'utf8')) as T) : undefined;
 }
 
-/** Sweeps write a file for each dataset; a run that is not finished does not count. */
-export const SWEEP_FILE = /^(sweep|graphs|lists|wasm-peers)-.*\.json$/;
+/** Sweeps write a file for each dataset. */
+const SWEEP_FILE = /^(sweep|graphs|lists|wasm-peers)-.*\.json$/;
 
-export function readSweeps<T extends { readonly finished: boolean }>(folder = RESULTS): T[] {
+/** Names of what benches wrote since a time (in milliseconds). */
+export function resultFiles(folder = RESULTS, since = 0): string[] {
   if (!existsSync(folder)) return [];
-  const names = readdirSync(folder).filter((name) => SWEEP_FILE.test(name));
-  return names
-    .sort()
-    .map((name) => JSON.parse(readFileSync(`${folder}${name}`, 'utf8')) as T)
-    .filter(({ finished }) => finished);
+  const parts = PARTS.map((part) => `${part}.json`);
+  return readdirSync(folder)
+    .filter((name) => parts.includes(name) || SWEEP_FILE.test(name))
+    .filter((name) => statSync(`${folder}${name}`).mtimeMs >= since)
+    .sort();
+}
+
+/** What benches wrote since a time; a sweep that is not finished does not count. */
+export function readParts(folder = RESULTS, since = 0): Parts {
+  const names = resultFiles(folder, since);
+  const read = <T>(name: string): T => JSON.parse(readFileSync(`${folder}${name}`, 'utf8')) as T;
+  const sweeps = names.filter((name) => SWEEP_FILE.test(name)).map((name) => read<SweepState>(name));
+  const others = names.filter((name) => !SWEEP_FILE.test(name)).map((name) => [name.replace('.json', ''), read(name)]);
+  return { ...(Object.fromEntries(others) as Parts), sweeps: sweeps.filter(({ finished }) => finished) };
 }
 
 /** Six digits are more than any of it is worth, and keep the files readable. */

@@ -2,7 +2,7 @@ import type { Spread } from './measure.js';
 import type { Machine } from './results.js';
 import { table } from './table.js';
 
-/** One query at a time through all rows, on both backends. */
+/** One query at a time, or a batch, on both backends. */
 export interface WasmLine {
   readonly what: string;
   readonly metric: string;
@@ -23,7 +23,12 @@ export interface WasmReport {
   readonly lines: readonly WasmLine[];
   /** The least ratio among the plain f32 scans; undefined where the native backend did not run on AVX2. */
   readonly scanOverAvx2: number | undefined;
+  /** Of the graph, and of the scan of 4-bit codes; undefined likewise. */
+  readonly graphOverAvx2: number | undefined;
+  readonly fastScanOverAvx2: number | undefined;
 }
+
+const BATCHED = 'the graph and 4-bit codes';
 
 export function printWasm(report: WasmReport): string {
   const { dataset, rows, dim, nativeIsa, wasmIsa } = report;
@@ -37,5 +42,5 @@ export function printWasm(report: WasmReport): string {
     ratio.min.toFixed(2),
     ratio.max.toFixed(2),
   ]);
-  return `One query at a time, one thread, ${rows} × ${dim} rows of ${dataset}\n${table(head, cells)}`;
+  return `One thread; scans one query at a time, ${BATCHED} in batches; ${rows} × ${dim} rows of ${dataset}\n${table(head, cells)}`;
 }

@@ -1,4 +1,4 @@
-"""Training beside FAISS, by turns in one run: seconds of processor time, and the error of what was trained.
+"""Training beside FAISS, by turns in one run: seconds of processor time, and the error of what was trained, as JSON.
 
   python bench/peers/train.py <train_bench> <rows.npy> [--threads 1] [--rounds 2] [--only kmeans,pq,opq]
 
@@ -18,7 +18,8 @@ import numpy as np
 CASES = {
     "kmeans": [("kmeans", 1024, 10)],
     "pq": [("pq", 64, 4), ("pq", 32, 8)],
-    "opq": [("opq", 64, 4), ("opq", 32, 8)],
+    "opq": [("opq", 64, 4)],
+    "opq8": [("opq", 32, 8)],
 }
 
 
@@ -69,6 +70,7 @@ def main():
     o = options.parse_args()
     x = np.ascontiguousarray(np.load(o.rows), dtype=np.float32)
     faiss.omp_set_num_threads(o.threads)
+    lines = []
     with tempfile.NamedTemporaryFile(suffix=".f32") as file:
         x.tofile(file.name)
         for what, a, b in (case for name in o.only.split(",") for case in CASES[name]):
@@ -76,11 +78,17 @@ def main():
             for seed in range(o.rounds):
                 mine.append(ours(o.bench, file.name, x.shape[1], what, a, b, o.threads, seed))
                 theirs.append(peer(x, what, a, b))
-            fast, slow = min(m[0] for m in mine), min(t[0] for t in theirs)
-            error = sum(m[1] for m in mine) / len(mine) / (sum(t[1] for t in theirs) / len(theirs))
-            name = f"{what} {a} × {b}"
-            times = f"annex {fast:8.2f} s  faiss {slow:8.2f} s  {slow / fast:6.1f} × as fast"
-            print(f"{name:18} {times}, error {error:.4f} × ({mine[0][2]})", flush=True)
+            lines.append(
+                {
+                    "what": what,
+                    "label": f"{what} {a} × {b}" + (" iterations" if what == "kmeans" else " bits"),
+                    "ours": [seconds for seconds, _, _ in mine],
+                    "faiss": [seconds for seconds, _ in theirs],
+                    "error": sum(error for _, error, _ in mine) / sum(error for _, error in theirs),
+                    "isa": mine[0][2],
+                }
+            )
+    print(json.dumps(lines))
 
 
 if __name__ == "__main__":

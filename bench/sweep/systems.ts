@@ -144,7 +144,7 @@ export function listPeers(dim: number, nlist: number, grid: Grid, quick = false)
 
 /**
  * The counterparts of {@link graphPeers}: with default options, first of all those of a search; and in the plain layout, wide
- * and narrow.
+ * and narrow, with rerank and without.
  */
 export function ourGraphs(grid: Grid, build: Params = BUILD): SystemSpec[] {
   const standard = ours('graph', {}, grid);
@@ -152,6 +152,7 @@ export function ourGraphs(grid: Grid, build: Params = BUILD): SystemSpec[] {
     { ...standard, search: [{}, ...standard.search] },
     ours('graph', { ...build, layout: 'plain' }, grid),
     ours('graph', { ...build, storage: 'sq8', rerank: 'f32' }, grid),
+    ours('graph', { ...build, storage: 'sq8' }, grid),
   ];
 }
 
