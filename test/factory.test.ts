@@ -89,6 +89,6 @@ describe('creates', () => {
     );
     await expectFailure(() => createIndex('HNSW32,PQ4', { dim: 8 }), 'UNSUPPORTED', /not pq/);
     await expectFailure(() => createIndex('Flat', undefined as never), 'INVALID_TYPE', /options object/);
-    await expectFailure(() => createIndexSync('Flat,RFlat', { dim: 4 }), 'INVALID_ARGUMENT', /"rerank"/);
+    await expectFailure(() => createIndexSync('Flat,RFlat', { dim: 4 }), 'UNSUPPORTED', /rerank of a flat index/);
   });
 });

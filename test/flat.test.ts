@@ -73,7 +73,12 @@ describe('create', () => {
     ['l2 of bits', { dim: 8, metric: 'l2', storage: 'bits' }, 'UNSUPPORTED', /"hamming" or "jaccard", got "l2"/],
     ['bits of dim 12', { dim: 12, storage: 'bits' }, 'INVALID_ARGUMENT', /multiple of 8.*got 12/],
     ['a sidecar of bytes', { dim: 8, storage: 'i8', sidecar: 'i8' }, 'UNSUPPORTED', /sidecar/],
-    ['product quantization', { dim: 8, storage: { codec: 'pq', m: 2 } }, 'UNSUPPORTED', /takes storage f32.*not pq/],
+    [
+      'product quantization of bits',
+      { dim: 8, metric: 'hamming', storage: { codec: 'pq', m: 2 } },
+      'UNSUPPORTED',
+      /bits/,
+    ],
     ['metadata with a BigInt', { dim: 3, metadata: { n: 1n } }, 'INVALID_ARGUMENT', /metadata/],
     ['metadata that is a function', { dim: 3, metadata: () => 1 }, 'INVALID_TYPE', /metadata/],
   ];

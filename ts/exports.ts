@@ -9,6 +9,8 @@ export type {
   FlatCreatedWith,
   FlatIndexClass,
   FlatIndexOptions,
+  FlatSearchOptions,
+  FlatSearchSyncOptions,
   FloatOptions,
   Int8Options,
   Uint8Options,

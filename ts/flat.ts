@@ -1,10 +1,10 @@
 import type { Rows } from './backend.js';
 import type { OpenOptions, OpenSyncOptions } from './open.js';
 import type { AnyRows, BitsRows, CreatedWith, FloatRows, Int8Rows, Uint8Rows } from './options.js';
-import type { SearchSyncOptions } from './search.js';
+import type { SearchOptions, SearchSyncOptions } from './search.js';
 import type { ShareToken } from './share.js';
 import type { FileSource, FileSyncSource } from './source.js';
-import type { Sidecar } from './spec.js';
+import type { Rerank, Sidecar } from './spec.js';
 import { VectorIndex } from './vector_index.js';
 
 interface SidecarOption {
@@ -15,8 +15,18 @@ interface SidecarOption {
   sidecar?: Sidecar | undefined;
 }
 
+interface CodeOptions {
+  /**
+   * With storage pq or rabitq: a wider copy of the rows that decides among the best candidates, a storage of one number a
+   * dimension, or `none` (default).
+   */
+  rerank?: Rerank | undefined;
+  /** With storage pq or rabitq: seed of everything random, a whole number below 2^53; default 0. */
+  seed?: number | undefined;
+}
+
 /** Options of a {@link FlatIndex} of floats. */
-export interface FloatOptions extends FloatRows, SidecarOption {}
+export interface FloatOptions extends FloatRows, SidecarOption, CodeOptions {}
 /** Options of a {@link FlatIndex} of signed byte embeddings. */
 export interface Int8Options extends Int8Rows {}
 /** Options of a {@link FlatIndex} of unsigned byte embeddings. */
@@ -24,17 +34,38 @@ export interface Uint8Options extends Uint8Rows {}
 /** Options of a {@link FlatIndex} of packed bits. */
 export type BitsOptions = BitsRows;
 /** Options of a {@link FlatIndex} of any kind of rows, where the kind is not known until run time. */
-export interface FlatIndexOptions extends AnyRows, SidecarOption {}
+export interface FlatIndexOptions extends AnyRows, SidecarOption, CodeOptions {}
 
 /** What a {@link FlatIndex} was created with, defaults filled in. */
 export interface FlatCreatedWith extends CreatedWith {
   /** Whether there is a sidecar: what `auto` came to. */
   readonly sidecar: 'none' | 'i8';
+  /** With storage pq or rabitq. */
+  readonly rerank?: Rerank;
+  /** With storage pq or rabitq. */
+  readonly seed?: number;
 }
+
+interface CodeSearch {
+  /**
+   * With a copy for reranking: the best rerankFactor · k candidates get their distance from it, from 1 on. Default 10; a
+   * codec with an error bound (rabitq) reranks by that instead all that could be among the best.
+   */
+  rerankFactor?: number | undefined;
+}
+
+/** Options of a synchronous search of every row. */
+export interface FlatSearchSyncOptions extends SearchSyncOptions, CodeSearch {}
+/** Options of a search of every row. */
+export interface FlatSearchOptions extends SearchOptions, CodeSearch {}
 
 /**
  * Exact nearest neighbours by looking at every row: the answer that other structures approximate, and the fastest one
  * up to some hundred thousand rows.
+ *
+ * With storage `pq` or `rabitq` every row's code is looked at instead: distances are estimates from the codes (relative
+ * to the mean of the rows), or those of the copy that `rerank` keeps. `pq` is trained first; `rabitq` takes its centre
+ * from the first rows added.
  *
  * ```ts
  * const index = await FlatIndex.create({ dim: 384, metric: 'cosine' });
@@ -42,7 +73,11 @@ export interface FlatCreatedWith extends CreatedWith {
  * for (const { id, distance } of await index.search(query, 10)) console.log(id, distance);
  * ```
  */
-export class FlatIndex<Row extends Rows = Float32Array> extends VectorIndex<Row, SearchSyncOptions, FlatCreatedWith> {
+export class FlatIndex<Row extends Rows = Float32Array> extends VectorIndex<
+  Row,
+  FlatSearchSyncOptions,
+  FlatCreatedWith
+> {
   override share(): ShareToken<'flat'> {
     return super.share() as ShareToken<'flat'>;
   }

@@ -17,7 +17,16 @@ export type KindName = (typeof NAMES)[number];
 
 /** The kinds; the position is the code in the C ABI (AnnexKind). */
 export const KINDS: readonly Kind[] = [
-  { name: 'flat', className: 'FlatIndex', options: { sidecar: choice(KEY.sidecar, SIDECARS) }, search: {} },
+  {
+    name: 'flat',
+    className: 'FlatIndex',
+    options: {
+      sidecar: choice(KEY.sidecar, SIDECARS),
+      rerank: choice(KEY.rerank, RERANKS, -1),
+      seed: numeric(KEY.seed),
+    },
+    search: { rerankFactor: KEY.rerankFactor },
+  },
   {
     name: 'hnsw',
     className: 'HnswIndex',

@@ -104,7 +104,8 @@ const KEYS = [
 
 /**
  * Finds the cheapest search parameters with which an index reaches a recall: the smallest `efSearch` of an HnswIndex; of an
- * IvfIndex the fastest pair of `nprobe` and, where it reranks, `rerankFactor`. A recall counts as reached where the lower
+ * IvfIndex the fastest pair of `nprobe` and, where it reranks, `rerankFactor`, which is also what a FlatIndex of
+ * reranked codes has. A recall counts as reached where the lower
  * end of its bootstrap confidence interval over the queries does. Truth is exact search.
  *
  * ```ts
@@ -178,12 +179,14 @@ async function go(index: TunableIndex<unknown>, search: Search, k: number): Prom
     const most = Math.max(k, Math.min(index.size, 1 << 15));
     return smallest(search, k, most, (efSearch) => ({ efSearch }));
   }
-  if (nlist === undefined) return search.try({});
   // A codec with an error bound reranks what it must, whatever the factor.
-  if (rerank === undefined || rerank === 'none' || index.storage === 'rabitq') {
-    return smallest(search, 1, nlist, (nprobe) => ({ nprobe }));
+  const factor = rerank !== undefined && rerank !== 'none' && index.storage !== 'rabitq';
+  const most = Math.max(1, Math.floor(index.size / k));
+  if (nlist === undefined) {
+    return factor ? smallest(search, 1, most, (rerankFactor) => ({ rerankFactor })) : search.try({});
   }
-  return narrowed(search, await fastest(search, await lists(search, nlist, Math.max(1, Math.floor(index.size / k)))));
+  if (!factor) return smallest(search, 1, nlist, (nprobe) => ({ nprobe }));
+  return narrowed(search, await fastest(search, await lists(search, nlist, most)));
 }
 
 /** Storages whose rows are not floats. */

@@ -2,8 +2,10 @@
 
 #include <new>
 
+#include "index/codec_options.h"
 #include "index/flat_search.h"
 #include "index/flat_writer.h"
+#include "index/ivf.h"
 #include "index/options.h"
 #include "index/staging.h"
 
@@ -17,18 +19,20 @@ bool takes_sidecar(Metric metric, Scalar scalar) {
   return scalar <= Scalar::sq8 && (metric == Metric::l2 || metric == Metric::ip || metric == Metric::cosine);
 }
 
-Status read_shape(const Option* options, size_t count, RowShape* shape) {
-  CommonOptions common;
-  Status status = read_common(options, count, &common);
-  if (status != Status::ok) return status;
-  if (common.storage > Storage::bits) {
-    return fail(Status::unsupported, "a flat index takes storage f32, f16, bf16, sq8, i8, u8 or bits, not %s",
-                storage_name(common.storage));
-  }
+Status read_shape(const Option* options, size_t count, const CommonOptions& common, RowShape* shape) {
+  Status status = Status::ok;
   size_t sidecar = 0;
   for (size_t i = 0; i < count; ++i) {
     const Key key = key_of(options[i].key);
-    if (is_common(key)) continue;
+    if (is_common(key) || (key == Key::rerank && options[i].value == -1)) continue;
+    if (key == Key::rerank || key == Key::seed || is_codec_key(key)) {
+      return fail(Status::unsupported,
+                  "storage %s is compared as it is: %s of a flat index serves storage pq and rabitq; leave it out",
+                  storage_name(common.storage),
+                  key == Key::rerank ? "rerank"
+                  : key == Key::seed ? "seed"
+                                     : "an option of codes");
+    }
     if (key != Key::sidecar) {
       return fail(Status::invalid_argument, "a flat index takes no option with key %g", options[i].key);
     }
@@ -55,7 +59,11 @@ Status read_shape(const Option* options, size_t count, RowShape* shape) {
 
 Status FlatIndex::create(const Option* options, size_t count, Index** out) {
   RowShape shape{};
-  const Status status = read_shape(options, count, &shape);
+  CommonOptions common;
+  Status status = read_common(options, count, &common);
+  if (status != Status::ok) return status;
+  if (is_codec(common.storage)) return IvfIndex::create_flat(options, count, out);
+  status = read_shape(options, count, common, &shape);
   if (status != Status::ok) return status;
   *out = new (std::nothrow) FlatIndex(shape);
   return *out == nullptr ? out_of_memory(sizeof(FlatIndex)) : Status::ok;
@@ -165,7 +173,12 @@ size_t FlatIndex::ids(size_t start, size_t n, double* out) const {
 
 Status FlatIndex::search(const SearchRequest& request) const {
   const SearchParams& params = request.params;
-  if (params.ef_search != 0 || params.nprobe != 0 || params.rerank_factor != 0 || params.early_stop != 0) {
+  if (params.rerank_factor != 0) {
+    return fail(Status::unsupported,
+                "storage %s gives exact distances, and nothing is left to rerank: leave rerankFactor out",
+                storage_name(static_cast<Storage>(rows_.shape().scalar)));
+  }
+  if (params.ef_search != 0 || params.nprobe != 0 || params.early_stop != 0) {
     return fail(Status::invalid_argument, "a flat index looks at every row: a search takes threads and filter alone");
   }
   const ReadGuard guard(lock_);

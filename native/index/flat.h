@@ -1,5 +1,5 @@
 // FlatIndex: exact search by looking at every row, or at a narrow copy of every row whose error bound proves which
-// rows the answer cannot contain.
+// rows the answer cannot contain. Where the storage is a codec, IvfIndex stands in: codes in a single list.
 #pragma once
 #include <atomic>
 

@@ -28,9 +28,15 @@ IvfIndex::~IvfIndex() {
   delete codec_;
 }
 
-Status IvfIndex::create(const Option* options, size_t count, Index** out) {
+Status IvfIndex::create(const Option* options, size_t count, Index** out) { return create(options, count, false, out); }
+
+Status IvfIndex::create_flat(const Option* options, size_t count, Index** out) {
+  return create(options, count, true, out);
+}
+
+Status IvfIndex::create(const Option* options, size_t count, bool flat, Index** out) {
   IvfOptions read;
-  Status status = read_ivf_options(options, count, &read);
+  Status status = read_ivf_options(options, count, flat, &read);
   Codec* codec = nullptr;
   if (status == Status::ok && is_codec(read.common.storage)) status = Codec::create(read.codec, &codec);
   if (status != Status::ok) return status;
@@ -48,6 +54,11 @@ Status IvfIndex::create(const Option* options, size_t count, Index** out) {
 }
 
 Status IvfIndex::not_trained(const char* what) const {
+  if (options_.flat) {
+    return fail(Status::not_trained,
+                "%s: this flat index is not trained, which storage %s needs; train it first, on %zu rows or more", what,
+                storage_name(options_.common.storage), kGoodCodeRows);
+  }
   return fail(Status::not_trained,
               "%s: this ivf index is not trained; train it first, on 39 rows a list or more (%zu for its %zu lists)",
               what, 39 * options_.nlist, options_.nlist);
@@ -87,17 +98,20 @@ Stats IvfIndex::stats() const {
                       lists_.bytes_fixed();
   stats.scanned = scanned_.load(std::memory_order_relaxed);
   stats.rescored = rescored_.load(std::memory_order_relaxed);
-  stats.trained = trained_.load(std::memory_order_acquire);
+  stats.trained = options_.learns_centre() || trained_.load(std::memory_order_acquire);
   return stats;
 }
 
 Status IvfIndex::open_writer(WriteMode mode, Writer** out) {
   Status status = gate_.enter();
   if (status != Status::ok) return status;
-  if (mode == WriteMode::train && trained_) {
+  if (mode == WriteMode::train && options_.learns_centre()) {
+    status = fail(Status::unsupported, "a flat index of storage %s needs no training: add the vectors",
+                  storage_name(options_.common.storage));
+  } else if (mode == WriteMode::train && trained_) {
     status = fail(Status::invalid_argument,
                   "this index is trained already, and its rows depend on that: create another one to train anew");
-  } else if ((mode == WriteMode::add || mode == WriteMode::upsert) && !trained_) {
+  } else if ((mode == WriteMode::add || mode == WriteMode::upsert) && !trained_ && !options_.learns_centre()) {
     status = not_trained(mode == WriteMode::add ? "add" : "upsert");
   } else {
     Writer* writer = nullptr;
@@ -179,7 +193,7 @@ void IvfIndex::find_places(Buffer<Place>& places) const {
 }
 
 Status IvfIndex::make_places() {
-  if (places_.size() != 0) return Status::ok;
+  if (places_.size() != 0 || options_.flat) return Status::ok;
   Buffer<Place> places;
   if (!places.resize(ids_.size() * copies())) return out_of_memory(ids_.size() * copies() * sizeof(Place));
   find_places(places);
@@ -189,6 +203,7 @@ Status IvfIndex::make_places() {
 }
 
 void IvfIndex::drop_entries(uint32_t slot, uint8_t* record) {
+  if (options_.flat) return lists_.remove(0, slot, record);  // the last entry takes its place, as the last row does
   const size_t copies = this->copies();
   for (size_t copy = 0; copy < copies; ++copy) {
     const Place place = places_[slot * copies + copy];
@@ -231,14 +246,14 @@ Status IvfIndex::remove(const double* ids, size_t n, size_t* removed) {
     ids_.remove(slot);
     if (slot != last) {
       if (options_.has_store()) store_.copy_row(slot, store_, last);
-      for (size_t copy = 0; copy < copies; ++copy) {
+      for (size_t copy = 0; copy < copies && !options_.flat; ++copy) {
         const Place place = places_[last * copies + copy];
         places_[slot * copies + copy] = place;
         if (place.list != UINT32_MAX) lists_.set_slot(place.list, place.at, slot);
       }
     }
     if (options_.has_store()) store_.truncate(last);
-    (void)places_.resize(last * copies);
+    if (!options_.flat) (void)places_.resize(last * copies);
     ++*removed;
   }
   size_.store(ids_.size(), std::memory_order_release);
@@ -313,10 +328,10 @@ Status IvfIndex::get_from_lists(const double* ids, size_t n, uint8_t* rows, uint
       std::memcpy(rows + w->number * shape_.input_bytes(), first, shape_.input_bytes());
     }
   };
-  if (places_.size() != 0) {
+  if (places_.size() != 0 || options_.flat) {
     for (size_t i = 0; i < wanted.size(); ++i) {
       const uint32_t slot = wanted[i].slot;
-      if (marks[slot / 32] >> (slot % 32) & 1) deliver(slot, places_[slot * copies()]);
+      if (marks[slot / 32] >> (slot % 32) & 1) deliver(slot, options_.flat ? Place{0, slot} : places_[slot * copies()]);
     }
     return Status::ok;
   }
@@ -331,6 +346,11 @@ Status IvfIndex::get_from_lists(const double* ids, size_t n, uint8_t* rows, uint
 }
 
 Status IvfIndex::search(const SearchRequest& request) const {
+  if (options_.flat &&
+      (request.params.ef_search != 0 || request.params.nprobe != 0 || request.params.early_stop != 0)) {
+    return fail(Status::invalid_argument,
+                "a flat index looks at every row: a search takes rerankFactor, threads and filter alone");
+  }
   if (request.params.ef_search != 0) {
     return fail(Status::invalid_argument,
                 "an ivf index has no efSearch: a search takes nprobe, rerankFactor, earlyStop, threads and filter");
@@ -344,7 +364,7 @@ Status IvfIndex::search(const SearchRequest& request) const {
               "with rerank f16 or f32",
         storage_name(options_.common.storage));
   }
-  if (!trained_.load(std::memory_order_acquire)) return not_trained("search");
+  if (!trained_.load(std::memory_order_acquire) && !options_.learns_centre()) return not_trained("search");
   const ReadGuard guard(lock_);
   IvfSearch search(*this, request);
   const Status status = search.run();

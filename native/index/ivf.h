@@ -13,6 +13,8 @@ namespace annex {
 class IvfIndex final : public Index {
  public:
   static Status create(const Option* options, size_t count, Index** out);
+  /// A flat index whose storage is a codec.
+  static Status create_flat(const Option* options, size_t count, Index** out);
   ~IvfIndex() override;
 
   size_t size() const override { return size_.load(std::memory_order_acquire); }
@@ -40,6 +42,7 @@ class IvfIndex final : public Index {
   };
 
   IvfIndex(const IvfOptions& options, Codec* codec);
+  static Status create(const Option* options, size_t count, bool flat, Index** out);
   Status not_trained(const char* what) const;
   /// Lists that an entry of each row is in.
   size_t copies() const { return 1 + options_.spill; }

@@ -44,6 +44,16 @@ Status widen_rows(const IvfOptions& options, const uint8_t* rows, size_t n, size
   return Status::ok;
 }
 
+Status mean_of(const float* rows, size_t n, size_t dim, Buffer<float>* out) {
+  Buffer<double> sums;
+  if (!sums.resize_zeroed(dim) || !out->resize(dim)) return out_of_memory(dim * 12);
+  for (size_t i = 0; i < n; ++i) {
+    for (size_t d = 0; d < dim; ++d) sums[d] += static_cast<double>(rows[i * dim + d]);
+  }
+  for (size_t d = 0; d < dim; ++d) (*out)[d] = static_cast<float>(sums[d] / static_cast<double>(n));
+  return Status::ok;
+}
+
 Status IvfEncoder::encode(const uint8_t* rows, size_t n, size_t named_from, uint32_t* lists, uint8_t* records,
                           const int32_t* cancel) const {
   const size_t copies = 1 + options_.spill;
@@ -75,6 +85,10 @@ Status IvfEncoder::encode_block(const uint8_t* rows, size_t n, size_t named_from
 
 Status IvfEncoder::assign(const float* rows, size_t n, uint32_t* lists, const int32_t* cancel) const {
   const size_t copies = 1 + options_.spill;
+  if (options_.flat) {
+    std::fill_n(lists, n, 0u);
+    return Status::ok;
+  }
   const size_t count = options_.spill == 0 ? 1 : std::min(kSpillLists, options_.nlist);
   Buffer<double> nearest;
   Buffer<float> distances;

@@ -8,6 +8,8 @@ namespace annex {
 /// direction.
 Status widen_rows(const IvfOptions& options, const uint8_t* rows, size_t n, size_t named_from, bool unit, float* out);
 
+Status mean_of(const float* rows, size_t n, size_t dim, Buffer<float>* out);
+
 class IvfEncoder {
  public:
   IvfEncoder(const RowStore& centroids, const IdMap& centroid_ids, const IvfOptions& options, const Codec* codec,

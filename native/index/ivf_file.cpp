@@ -44,7 +44,7 @@ void IvfLists::save(Sections* out) const {
   for (size_t l = 0; l < nlist_; ++l) {
     const size_t room = round_up(size(l), layout_.group());
     table[l] = {at, static_cast<uint32_t>(size(l)), reaches_[l]};
-    at += round_up(layout_.list_bytes(room) + room * sizeof(uint32_t), kCacheLine);
+    at += layout_.whole_bytes(room);
   }
   out->begin(kTableTag);
   out->copy(table.data(), nlist_ * sizeof(TableEntry));
@@ -62,9 +62,8 @@ void IvfLists::save(Sections* out) const {
       out->add(terms(l) + t * here, used * sizeof(float));
       out->zeros((room - used) * sizeof(float));
     }
-    out->add(slots(l), used * sizeof(uint32_t));
-    const size_t bytes = layout_.list_bytes(room) + room * sizeof(uint32_t);
-    out->zeros((room - used) * sizeof(uint32_t) + round_up(bytes, kCacheLine) - bytes);
+    if (layout_.has_slots()) out->add(slots(l), used * sizeof(uint32_t));
+    out->zeros(layout_.whole_bytes(room) - layout_.list_bytes(room) - layout_.slot_bytes(used));
   }
 }
 
@@ -83,7 +82,7 @@ Status IvfLists::load(const SectionReader& sections, size_t rows, size_t copies)
     const size_t room = round_up(table[l].size, layout_.group());
     places_[l] = {static_cast<size_t>(at), table[l].size, static_cast<uint32_t>(room)};
     entries_ += table[l].size;
-    at += round_up(layout_.list_bytes(room) + room * sizeof(uint32_t), kCacheLine);
+    at += layout_.whole_bytes(room);
     if (at > SIZE_MAX / 2) return corrupt(kTableTag, "the lists are longer than can be");
     ends[chunk_of(l)] = at;
   }
@@ -101,7 +100,7 @@ Status IvfLists::load(const SectionReader& sections, size_t rows, size_t copies)
   if (entries_ < rows || entries_ > uint64_t{rows} * copies) {
     return corrupt(kTableTag, "%zu entries for %zu rows cannot be", entries_, rows);
   }
-  return check_slots(rows, copies);
+  return layout_.has_slots() ? check_slots(rows, copies) : Status::ok;
 }
 
 Status IvfLists::check_slots(size_t rows, size_t copies) const {

@@ -15,7 +15,7 @@ constexpr size_t kSpare = 16;          // a list that has grown once gets a 16th
 }  // namespace
 
 EntryLayout::EntryLayout(const IvfOptions& options, const Codec* codec)
-    : entry_(options.entry()), codec_(codec), dim_(options.common.dim) {
+    : entry_(options.entry()), codec_(codec), has_slots_(!options.flat), dim_(options.common.dim) {
   const RowShape shape = options.shape();
   switch (entry_) {
     case IvfOptions::Entry::rows:
@@ -50,6 +50,10 @@ size_t EntryLayout::code_bytes(size_t capacity) const {
 
 size_t EntryLayout::list_bytes(size_t capacity) const {
   return code_bytes(capacity) + terms_ * capacity * sizeof(float);
+}
+
+size_t EntryLayout::whole_bytes(size_t capacity) const {
+  return round_up(list_bytes(capacity) + slot_bytes(capacity), kCacheLine);
 }
 
 void EntryLayout::place(const uint8_t* record, uint8_t* codes, float* terms, size_t capacity, size_t at) const {
@@ -142,7 +146,7 @@ Status IvfLists::rebuild(size_t c, const uint32_t* extra, bool spare, RwLock& lo
     const size_t wanted = used + (extra != nullptr ? extra[first + i] : 0);
     const size_t room = round_up(wanted + (spare ? wanted / kSpare : 0), layout_.group());
     fresh[i] = {bytes, static_cast<uint32_t>(used), static_cast<uint32_t>(room)};
-    bytes += round_up(layout_.list_bytes(room) + room * sizeof(uint32_t), kCacheLine);
+    bytes += layout_.whole_bytes(room);
   }
   Buffer<uint8_t> chunk;
   if (!chunk.resize_zeroed(bytes)) return out_of_memory(bytes);
@@ -158,7 +162,7 @@ Status IvfLists::rebuild(size_t c, const uint32_t* extra, bool spare, RwLock& lo
       std::memcpy(to + layout_.code_bytes(room) + t * room * sizeof(float), terms(l) + t * capacity(l),
                   used * sizeof(float));
     }
-    std::memcpy(to + layout_.list_bytes(room), slots(l), used * sizeof(uint32_t));
+    if (layout_.has_slots()) std::memcpy(to + layout_.list_bytes(room), slots(l), used * sizeof(uint32_t));
   }
   const WriteGuard guard(lock);
   chunks_[c]->swap(chunk);
@@ -168,14 +172,16 @@ Status IvfLists::rebuild(size_t c, const uint32_t* extra, bool spare, RwLock& lo
 
 void IvfLists::write(size_t list, size_t at, const uint8_t* record, uint32_t slot) {
   layout_.place(record, base(list), mutable_terms(list), capacity(list), at);
-  mutable_slots(list)[at] = slot;
+  set_slot(list, at, slot);
 }
 
 void IvfLists::take(size_t list, size_t at, uint8_t* record) const {
   layout_.take(codes(list), terms(list), capacity(list), at, record);
 }
 
-void IvfLists::set_slot(size_t list, size_t at, uint32_t slot) { mutable_slots(list)[at] = slot; }
+void IvfLists::set_slot(size_t list, size_t at, uint32_t slot) {
+  if (layout_.has_slots()) mutable_slots(list)[at] = slot;
+}
 
 void IvfLists::set_size(size_t list, size_t size) {
   entries_ += size - places_[list].size;
@@ -188,7 +194,7 @@ void IvfLists::remove(size_t list, size_t at, uint8_t* record) {
   const size_t last = size(list) - 1;
   if (at != last) {
     take(list, last, record);
-    write(list, at, record, slots(list)[last]);
+    write(list, at, record, slot(list, last));
   }
   // Nothing of a removed row stays behind: lists are saved in whole groups.
   std::memset(record, 0, layout_.record_bytes());
@@ -204,7 +210,7 @@ size_t IvfLists::bytes_codes() const {
 
 size_t IvfLists::bytes_slots() const {
   size_t sum = 0;
-  for (size_t l = 0; l < nlist_; ++l) sum += capacity(l) * sizeof(uint32_t);
+  for (size_t l = 0; l < nlist_; ++l) sum += layout_.slot_bytes(capacity(l));
   return sum;
 }
 

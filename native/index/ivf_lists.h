@@ -1,6 +1,7 @@
 // The lists of an IVF index. A list holds, each contiguous: its entries' codes, their terms, and the slots of the rows
-// that they stand for. Some lists side by side share a chunk of memory: a list that outgrows its room has its chunk
-// rebuilt, with some more room for all of them, so that growing moves little at a time.
+// that they stand for; but a flat index has one list, in which entry i is of slot i. Some lists side by side share a
+// chunk of memory: a list that outgrows its room has its chunk rebuilt, with some more room for all of them, so that
+// growing moves little at a time.
 #pragma once
 #include "base/buffer.h"
 #include "base/rw_lock.h"
@@ -25,9 +26,13 @@ class EntryLayout {
   /// Entries that a list has room for come in this many.
   size_t group() const { return group_; }
   bool has_reach() const { return entry_ == IvfOptions::Entry::narrow; }
+  bool has_slots() const { return has_slots_; }
   float reach(const uint8_t* record) const;
   size_t code_bytes(size_t capacity) const;
   size_t list_bytes(size_t capacity) const;
+  size_t slot_bytes(size_t capacity) const { return has_slots_ ? capacity * sizeof(uint32_t) : 0; }
+  /// From one list to the next.
+  size_t whole_bytes(size_t capacity) const;
 
   void place(const uint8_t* record, uint8_t* codes, float* terms, size_t capacity, size_t at) const;
   void take(const uint8_t* codes, const float* terms, size_t capacity, size_t at, uint8_t* record) const;
@@ -35,6 +40,7 @@ class EntryLayout {
  private:
   IvfOptions::Entry entry_;
   const Codec* codec_;
+  bool has_slots_;
   size_t dim_;
   size_t row_bytes_ = 0;    // rows
   size_t record_code_ = 0;  // a multiple of 4
@@ -62,8 +68,13 @@ class IvfLists {
   const float* terms(size_t list) const {
     return reinterpret_cast<const float*>(base(list) + layout_.code_bytes(capacity(list)));
   }
+  /// Null in a flat index.
   const uint32_t* slots(size_t list) const {
+    if (!layout_.has_slots()) return nullptr;
     return reinterpret_cast<const uint32_t*>(base(list) + layout_.list_bytes(capacity(list)));
+  }
+  uint32_t slot(size_t list, size_t at) const {
+    return layout_.has_slots() ? slots(list)[at] : static_cast<uint32_t>(at);
   }
 
   /// Room for `extra[list]` more entries in each list. Chunks are rebuilt aside and put in under the lock, one after

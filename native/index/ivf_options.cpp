@@ -57,19 +57,33 @@ RowShape IvfOptions::shape() const {
 
 RowShape IvfOptions::centroid_shape() const {
   const Metric metric = common.metric == Metric::l1 ? Metric::l2 : common.metric;
-  return {metric, Scalar::f32, common.dim, common.dim >= kNarrowDim};
+  return {flat ? Metric::l2 : metric, Scalar::f32, common.dim, !flat && common.dim >= kNarrowDim};
 }
 
-Status read_ivf_options(const Option* options, size_t count, IvfOptions* out) {
+Status read_ivf_options(const Option* options, size_t count, bool flat, IvfOptions* out) {
   *out = {};
   IvfOptions& o = *out;
   Status status = read_common(options, count, &o.common);
   if (status != Status::ok) return status;
+  o.flat = flat;
+  if (flat) o.nlist = 1;
   for (size_t i = 0; i < count; ++i) {
     const Key key = key_of(options[i].key);
     const double value = options[i].value;
     if (is_common(key) || is_codec_key(key)) continue;
     size_t whole = 0;
+    if (flat && key == Key::sidecar) {
+      status = read_whole("sidecar", value, 0, 2, &whole);
+      if (status == Status::ok && static_cast<SidecarOption>(whole) == SidecarOption::i8) {
+        status = fail(Status::unsupported, "sidecar i8 serves rows, not codes of storage %s: leave the option out",
+                      storage_name(o.common.storage));
+      }
+      if (status != Status::ok) return status;
+      continue;
+    }
+    if (flat && key != Key::rerank && key != Key::seed) {
+      return fail(Status::invalid_argument, "a flat index takes no option with key %g", options[i].key);
+    }
     switch (key) {
       case Key::nlist: status = read_whole("nlist", value, 1, kMaxLists, &o.nlist); break;
       case Key::rerank:
@@ -99,6 +113,7 @@ Status read_ivf_options(const Option* options, size_t count, IvfOptions* out) {
   status = check(o);
   if (status == Status::ok) status = read_codec(options, count, o.common, &o.codec);
   o.codec.seed = o.seed;
+  o.codec.one_centre = flat;
   // Between rows of length 1 the squared Euclidean distance says what the product does, and better so from codes: it
   // makes up for decoded rows being too short.
   if (o.common.storage == Storage::pq && o.common.metric == Metric::cosine && o.codec.anisotropic == 0) {
@@ -109,11 +124,17 @@ Status read_ivf_options(const Option* options, size_t count, IvfOptions* out) {
 
 size_t list_ivf_options(const IvfOptions& o, Option* out, size_t room) {
   OptionList list(out, room);
-  list.add(Key::kind, 2);
+  list.add(Key::kind, o.flat ? 0 : 2);
   list.add(Key::dim, o.common.dim);
   list.add(Key::metric, o.common.metric);
   list.add(Key::storage, o.common.storage);
   list.add(Key::rerank, o.reranks ? static_cast<int>(o.rerank) : -1);
+  if (o.flat) {
+    list.add(Key::sidecar, SidecarOption::none);
+    list.add(Key::seed, o.seed);
+    list_codec(o.codec, &list);
+    return list.count();
+  }
   list.add(Key::nlist, o.nlist);
   list.add(Key::coarse, o.coarse_graph ? 1 : 0);
   list.add(Key::spill, o.spill);

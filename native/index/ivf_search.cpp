@@ -6,6 +6,7 @@
 
 #include "base/of_thread.h"
 #include "base/parallel.h"
+#include "base/round.h"
 #include "index/input.h"
 #include "kernels/dispatch.h"
 
@@ -74,11 +75,13 @@ Status IvfSearch::run() {
   if (status != Status::ok) return status;
   if (k_ == 0 || request_.nq == 0 || filter_.count() == 0) return Status::ok;
   // Where a filter leaves fewer rows than the probes would look at, those rows are looked at instead.
-  const size_t expected = index_.lists_.entries() / index_.options_.nlist * nprobe_ / 4;
+  const EntryLayout& layout = index_.lists_.layout();
+  const size_t expected = index_.options_.flat ? index_.lists_.entries() * layout.record_bytes() / shape_.stride()
+                                               : index_.lists_.entries() / index_.options_.nlist * nprobe_ / 4;
   if (filter_.list() != nullptr && index_.options_.has_store() && filter_.count() <= std::max(expected, k_)) {
     return run_allowed(threads);
   }
-  status = find_lists(threads);
+  status = index_.options_.flat ? measure_centre() : find_lists(threads);
   if (status != Status::ok) return status;
   const size_t bytes =
       index_.lists_.layout().list_bytes(index_.lists_.entries() / index_.options_.nlist + 1) * nprobe_ * request_.nq;
@@ -157,6 +160,25 @@ Status IvfSearch::find_lists(size_t threads) {
   return Status::ok;
 }
 
+// A flat index has one list, whose centre is as far from a query as its codec says.
+Status IvfSearch::measure_centre() {
+  if (!plan_->probes.resize(request_.nq) || !plan_->reach.resize(request_.nq)) return out_of_memory(request_.nq * 16);
+  const float* centre = index_.centroid(0);
+  const Metric metric = index_.codec_->options().metric;
+  for (size_t q = 0; q < request_.nq; ++q) {
+    double product = 0, squares = 0;
+    for (size_t d = 0; d < shape_.dim; ++d) {
+      const double x = query(q)[d], c = centre[d];
+      product += x * c;
+      squares += (x - c) * (x - c);
+    }
+    const double distance = metric == Metric::l2 ? squares : metric == Metric::ip ? -product : 1 - product;
+    plan_->probes[q] = {static_cast<uint32_t>(q), 0, static_cast<float>(distance / code_scale_)};
+    plan_->reach[q] = 1;
+  }
+  return Status::ok;
+}
+
 Status IvfSearch::begin_group(Scratch& scratch, Range queries, size_t heaps) const {
   const size_t count = queries.end - queries.begin;
   scratch.first = queries.begin;
@@ -212,7 +234,8 @@ Status IvfSearch::run_queries_apart(size_t threads) {
   return outcome == Status::aborted ? aborted() : outcome.load();
 }
 
-// Few queries: each task takes every threads-th list of a query; then the shares' candidates are merged.
+// Few queries: each task takes every threads-th list of a query, or a share of the only one; then the shares'
+// candidates are merged.
 Status IvfSearch::run_lists_apart(size_t threads) {
   Buffer<Neighbor> neighbors;
   Buffer<uint32_t> counts;
@@ -224,7 +247,13 @@ Status IvfSearch::run_lists_apart(size_t threads) {
     parallel_for(threads, threads, [&](size_t t) {
       Scratch& scratch = of_thread<Scratch>();
       Status status = begin_group(scratch, {q, q + 1}, 1);
-      if (status == Status::ok) status = probe_alone(scratch, q, t, nprobe_, threads);
+      if (status == Status::ok && index_.options_.flat) {
+        const size_t rows = index_.ids_.size(), share = round_up((rows + threads - 1) / threads, kCodeRows);
+        const Range own{std::min(rows, t * share), std::min(rows, (t + 1) * share)};
+        status = visit(scratch, probes(q), 1, own);
+      } else if (status == Status::ok) {
+        status = probe_alone(scratch, q, t, nprobe_, threads);
+      }
       if (status != Status::ok) {
         outcome.store(status);
         return;
@@ -343,6 +372,7 @@ Status IvfSearch::probe_on(Scratch& scratch, size_t q) const {
 
 bool IvfSearch::any_allowed(size_t list, Range rows) const {
   const uint32_t* slots = index_.lists_.slots(list);
+  if (slots == nullptr) return filter_.any(rows.begin, rows.end);
   for (size_t r = rows.begin; r < rows.end; ++r) {
     if (filter_.allows(slots[r])) return true;
   }
@@ -350,15 +380,19 @@ bool IvfSearch::any_allowed(size_t list, Range rows) const {
 }
 
 Status IvfSearch::visit(Scratch& scratch, const Probe* probes, size_t n) const {
+  return visit(scratch, probes, n, {0, index_.lists_.size(probes[0].list)});
+}
+
+Status IvfSearch::visit(Scratch& scratch, const Probe* probes, size_t n, Range all) const {
   const size_t list = probes[0].list;
-  const size_t size = index_.lists_.size(list);
   // Small tiles where few rows are allowed, so that most need not be looked at; and the first ones of codes, whose rows
   // all pass until there are enough candidates.
   const size_t most = filter_.list() != nullptr ? kCodeRows : n == 1 ? kLoneRows : kTogetherRows;
   const bool starts = index_.codec_ != nullptr && scratch.heap(probes[0].query).room() != 0;
   size_t tile = starts ? std::min(kFirstRows, most) : most;
-  for (size_t r = 0; r < size; r += tile, tile = std::min(2 * tile, most)) {
-    const Range rows{r, std::min(size, r + tile)};
+  for (size_t r = all.begin; r < all.end; r += tile, tile = std::min(2 * tile, most)) {
+    const Range rows{r, std::min(all.end, r + tile)};
+    if (cancelled(request_.cancel)) return Status::aborted;
     if (filter_.list() != nullptr && !any_allowed(list, rows)) continue;
     if (index_.codec_ != nullptr) {
       visit_codes(scratch, probes, n, rows);
@@ -413,12 +447,14 @@ void IvfSearch::visit_codes(Scratch& scratch, const Probe* probes, size_t n, Ran
 }
 
 void IvfSearch::take_hits(Scratch& scratch, size_t list, size_t first, size_t q, CodeHit* hits, size_t n) const {
-  const uint32_t* slots = index_.lists_.slots(list) + first;
+  RowTile tile;
+  tile.first = static_cast<uint32_t>(first);
+  if (const uint32_t* slots = index_.lists_.slots(list); slots != nullptr) tile.slots = slots + first;
   TopK& heap = scratch.heap(q);
   if (!filter_.all()) {
     size_t kept = 0;
     for (size_t h = 0; h < n; ++h) {
-      if (filter_.allows(slots[hits[h].row])) hits[kept++] = hits[h];
+      if (filter_.allows(tile.slot(hits[h].row))) hits[kept++] = hits[h];
     }
     n = kept;
   }
@@ -427,7 +463,7 @@ void IvfSearch::take_hits(Scratch& scratch, size_t list, size_t first, size_t q,
     for (size_t h = 0; h < n; ++h) {
       const float estimate = hits[h].estimate / code_scale_;
       if (estimate > heap.threshold()) continue;
-      const uint32_t slot = slots[hits[h].row];
+      const uint32_t slot = tile.slot(hits[h].row);
       heap.push(estimate, finish_ == Finish::factor ? slot : index_.ids_.id_of(slot));
     }
     return;
@@ -438,8 +474,6 @@ void IvfSearch::take_hits(Scratch& scratch, size_t list, size_t first, size_t q,
     std::nth_element(hits, hits + heap_k_, hits + n,
                      [](const CodeHit& a, const CodeHit& b) { return a.estimate < b.estimate; });
   }
-  RowTile tile;
-  tile.slots = slots;
   uint32_t rows[RowScan::kGatherRows];
   float bounds[RowScan::kGatherRows], distances[RowScan::kGatherRows];
   for (size_t h = 0; h < n;) {
@@ -455,7 +489,7 @@ void IvfSearch::take_hits(Scratch& scratch, size_t list, size_t first, size_t q,
     scratch.rescored += count;
     for (size_t i = 0; i < count; ++i) {
       const float key = std::max(distances[i], bounds[i]);
-      if (!(key > heap.threshold())) heap.push(key, index_.ids_.id_of(slots[rows[i]]));
+      if (!(key > heap.threshold())) heap.push(key, index_.ids_.id_of(tile.slot(rows[i])));
     }
   }
 }

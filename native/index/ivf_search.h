@@ -34,6 +34,7 @@ class IvfSearch {
 
   Status prepare(size_t threads);
   Status find_lists(size_t threads);
+  Status measure_centre();
   Status run_queries_apart(size_t threads);
   Status run_lists_apart(size_t threads);
   Status run_allowed(size_t threads);
@@ -45,8 +46,9 @@ class IvfSearch {
   Status probe_alone(Scratch& scratch, size_t query, size_t from, size_t to, size_t step) const;
   /// Goes on beyond nprobe where that has not found k rows.
   Status probe_on(Scratch& scratch, size_t query) const;
-  /// The probes share a list.
+  /// The probes share a list, of whose rows all or some are looked at (from a multiple of kCodeRows on).
   Status visit(Scratch& scratch, const Probe* probes, size_t n) const;
+  Status visit(Scratch& scratch, const Probe* probes, size_t n, Range rows) const;
   Status visit_rows(Scratch& scratch, const Probe* probes, size_t n, Range rows) const;
   void visit_codes(Scratch& scratch, const Probe* probes, size_t n, Range rows) const;
   void take_hits(Scratch& scratch, size_t list, size_t first, size_t query, CodeHit* hits, size_t n) const;

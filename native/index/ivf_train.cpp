@@ -87,11 +87,9 @@ Status IvfTrainer::begin_kmeans() {
   return kmeans_.begin(wanted, sample_.data(), kept_);
 }
 
-// The centroids as a small flat index, and the sample's rows less their centroids for the codec.
 Status IvfTrainer::end_kmeans(const int32_t* cancel) {
   const size_t nlist = index_.options_.nlist;
   const size_t dim = index_.shape_.dim;
-  if (!centroids_.reserve(nlist)) return out_of_memory(nlist * dim * sizeof(float));
   Buffer<float> scaled = kmeans_.take_centroids();
   // Under ip the order of the lists is that of directions, whatever the common length of the centroids: that of the
   // rows leaves little of them to their codes.
@@ -103,7 +101,26 @@ Status IvfTrainer::end_kmeans(const int32_t* cancel) {
       scaled[i] = static_cast<float>(scaled[i] * length);
     }
   }
-  Status status = centroids_.encode(0, scaled.data(), nlist, 0, cancel);
+  return begin_codec(scaled.data(), cancel);
+}
+
+// A flat index has one centre for all.
+Status IvfTrainer::find_mean(const int32_t* cancel) {
+  if (kept_ == 0) {
+    return fail(Status::invalid_argument, "training needs %zu rows or more for good codes, at least one; got none",
+                kGoodCodeRows);
+  }
+  Buffer<float> mean;
+  const Status status = mean_of(sample_.data(), kept_, index_.shape_.dim, &mean);
+  return status == Status::ok ? begin_codec(mean.data(), cancel) : status;
+}
+
+// The centroids as a small flat index, and the sample's rows less their centroids for the codec.
+Status IvfTrainer::begin_codec(const float* centroids, const int32_t* cancel) {
+  const size_t nlist = index_.options_.nlist;
+  const size_t dim = index_.shape_.dim;
+  if (!centroids_.reserve(nlist)) return out_of_memory(nlist * dim * sizeof(float));
+  Status status = centroids_.encode(0, centroids, nlist, 0, cancel);
   if (status != Status::ok) return status;
   centroids_.set_size(nlist);
   (void)centroid_ids_.reserve(nlist, true);
@@ -135,12 +152,8 @@ Status IvfTrainer::end_kmeans(const int32_t* cancel) {
   }
   // The mean of the centroids, for codecs that gain by an origin near all rows.
   Buffer<float> origin;
-  if (!origin.resize(dim)) return out_of_memory(dim * sizeof(float));
-  for (size_t d = 0; d < dim; ++d) {
-    double sum = 0;
-    for (size_t l = 0; l < nlist; ++l) sum += reinterpret_cast<const float*>(centroids_.row(l))[d];
-    origin[d] = static_cast<float>(sum / static_cast<double>(nlist));
-  }
+  status = mean_of(centroids, nlist, dim, &origin);
+  if (status != Status::ok) return status;
   coding_ = true;
   return index_.codec_->train_open(sample_.data(), kept_, origin.data(), 0, wants_rows ? rows_.data() : nullptr);
 }
@@ -151,6 +164,13 @@ Status IvfTrainer::next(const int32_t* cancel, Progress* progress) {
   Status status = Status::ok;
   switch (stage_) {
     case Stage::collect:
+      if (index_.options_.flat) {
+        status = find_mean(cancel);
+        stage_ = Stage::codec;
+        progress->phase = Phase::codebooks;
+        progress->total = 1;
+        return status;
+      }
       status = begin_kmeans();
       stage_ = Stage::kmeans;
       progress->phase = Phase::kmeans;

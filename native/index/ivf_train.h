@@ -17,6 +17,8 @@ class IvfTrainer final : public Writer {
   enum class Stage { collect, kmeans, codec, done };
   Status begin_kmeans();
   Status end_kmeans(const int32_t* cancel);
+  Status find_mean(const int32_t* cancel);
+  Status begin_codec(const float* centroids, const int32_t* cancel);
   Status next(const int32_t* cancel, Progress* progress);
   /// Floats of the sample that are kept at most.
   size_t most_rows() const;

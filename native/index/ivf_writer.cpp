@@ -1,11 +1,19 @@
 #include "index/ivf_writer.h"
 
 #include <algorithm>
+#include <cstring>
 #include <new>
 
 #include "index/input.h"
 
 namespace annex {
+namespace {
+
+// From so many rows the centre of a flat index is learnt: a fixed number, so that it does not depend on how rows are
+// handed over.
+constexpr size_t kCentreRows = 16384;
+
+}  // namespace
 
 IvfWriter::IvfWriter(IvfIndex& index, WriteMode mode)
     : index_(index),
@@ -16,6 +24,7 @@ IvfWriter::IvfWriter(IvfIndex& index, WriteMode mode)
 
 IvfWriter::~IvfWriter() {
   for (size_t p = 0; p < parts_.size(); ++p) delete parts_[p];
+  if (learnt_) (void)set_centre(nullptr);
   index_.gate_.leave();
 }
 
@@ -52,7 +61,77 @@ Status IvfWriter::stage(const uint8_t* rows, size_t n, size_t named_from, const 
     part->slots[i] = target != kNoSlot ? target : static_cast<uint32_t>(index_.ids_.size() + fresh_++);
     if (target != kNoSlot && !replaced_.push(target)) return out_of_memory(replaced_.bytes() * 2);
   }
-  return encoder_.encode(rows, n, named_from, part->lists.data(), part->records.data(), cancel);
+  part->named_from = named_from;
+  const bool centred = index_.trained_ || learnt_;
+  return centred || !index_.options_.learns_centre() ? encode(*part, rows, named_from, cancel)
+                                                     : hold(*part, rows, named_from, cancel);
+}
+
+Status IvfWriter::encode(Part& part, const uint8_t* rows, size_t named_from, const int32_t* cancel) {
+  const size_t n = part.slots.size();
+  const Status status = encoder_.encode(rows, n, named_from, part.lists.data(), part.records.data(), cancel);
+  if (status != Status::ok || !index_.options_.flat) return status;
+  // Rows that replace others are written in their places.
+  for (size_t i = 0; i < n; ++i) {
+    if (part.slots[i] < index_.ids_.size()) part.lists[i] = UINT32_MAX;
+  }
+  return Status::ok;
+}
+
+// Keeps the part's rows until there are enough of them, or no more come.
+Status IvfWriter::hold(Part& part, const uint8_t* rows, size_t named_from, const int32_t* cancel) {
+  const size_t bytes = index_.shape_.input_bytes();
+  const size_t before = held_.size() / bytes, taken = std::min(part.slots.size(), kCentreRows - before);
+  if (!held_.reserve((before + taken) * bytes) || !held_.resize((before + taken) * bytes)) {
+    return out_of_memory((before + taken) * bytes);
+  }
+  std::memcpy(held_.data() + before * bytes, rows, taken * bytes);
+  ++waiting_;
+  if (before + taken < kCentreRows) {
+    // What is wrong with a row is told at once.
+    Buffer<float> wide;
+    if (!wide.resize(taken * index_.shape_.dim)) return out_of_memory(taken * bytes);
+    return widen_rows(index_.options_, rows, taken, named_from, true, wide.data());
+  }
+  --waiting_;
+  const Status status = learn_centre(cancel);
+  return status == Status::ok ? encode(part, rows, named_from, cancel) : status;
+}
+
+// Learns the centre from the rows held, and codes the parts that waited for it.
+Status IvfWriter::learn_centre(const int32_t* cancel) {
+  const size_t dim = index_.shape_.dim, n = held_.size() / index_.shape_.input_bytes();
+  Buffer<float> wide, mean;
+  if (!wide.resize(n * dim)) return out_of_memory(n * dim * sizeof(float));
+  Status status = widen_rows(index_.options_, held_.data(), n, parts_[0]->named_from, true, wide.data());
+  if (status == Status::ok) status = mean_of(wide.data(), n, dim, &mean);
+  if (status == Status::ok) status = set_centre(mean.data());
+  const uint8_t* rows = held_.data();
+  for (size_t p = 0; p < waiting_ && status == Status::ok; ++p) {
+    status = encode(*parts_[p], rows, parts_[p]->named_from, cancel);
+    rows += parts_[p]->slots.size() * index_.shape_.input_bytes();
+  }
+  waiting_ = 0;
+  held_ = Buffer<uint8_t>();
+  return status;
+}
+
+// Of an index without rows. Null: forgets it.
+Status IvfWriter::set_centre(const float* centre) {
+  const WriteGuard guard(index_.lock_);
+  learnt_ = centre != nullptr;
+  Status status = Status::ok;
+  if (centre == nullptr) {
+    index_.centroids_.truncate(0);
+  } else {
+    if (!index_.centroids_.reserve(1) || !index_.centroid_ids_.reserve(1, true)) return out_of_memory(kCacheLine);
+    status = index_.centroids_.encode(0, centre, 1, 0, nullptr);
+    index_.centroids_.set_size(1);
+    if (index_.centroid_ids_.size() == 0) index_.centroid_ids_.append(0);
+  }
+  TrainProgress progress;
+  if (status == Status::ok) status = index_.codec_->train_open(nullptr, 0, centre, 1);
+  return status == Status::ok ? index_.codec_->train_step(nullptr, &progress) : status;
 }
 
 Status IvfWriter::commit() {
@@ -93,6 +172,10 @@ void IvfWriter::note_places(const Buffer<uint32_t>& sizes, Buffer<uint32_t>& end
 }
 
 Status IvfWriter::commit_rows() {
+  if (waiting_ != 0) {
+    const Status learnt = learn_centre(nullptr);
+    if (learnt != Status::ok) return learnt;
+  }
   IvfLists& lists = index_.lists_;
   const size_t nlist = lists.nlist();
   Buffer<uint32_t> sizes, ends;
@@ -122,11 +205,12 @@ Status IvfWriter::commit_rows() {
   if (status != Status::ok) return status;
   for (size_t l = 0; l < nlist; ++l) sizes[l] = static_cast<uint32_t>(lists.size(l));
   // What no search reads can be written before the lock is taken; when entries go, the ends of lists move first.
-  const bool early = replaced_.size() == 0;
+  const bool flat = index_.options_.flat;
+  const bool early = replaced_.size() == 0 || flat;
   if (early) write_entries(sizes, ends, false, true);
 
   const size_t rows = index_.ids_.size() + fresh_;
-  const bool places = index_.places_.size() != 0 || (replaced_.size() != 0);
+  const bool places = !flat && (index_.places_.size() != 0 || replaced_.size() != 0);
   const WriteGuard guard(index_.lock_);
   if (index_.options_.has_store()) status = rows_.reserve(index_.store_);
   const size_t wanted = rows * index_.copies();
@@ -137,7 +221,8 @@ Status IvfWriter::commit_rows() {
   if (status == Status::ok) status = ids_.commit(index_.ids_);
   if (status != Status::ok) return status;
   if (places) (void)index_.places_.resize(wanted);
-  for (size_t i = 0; i < replaced_.size(); ++i) index_.drop_entries(replaced_[i], record.data());
+  for (size_t i = 0; i < replaced_.size() && !flat; ++i) index_.drop_entries(replaced_[i], record.data());
+  if (flat) write_replaced();
   if (!early) {
     for (size_t l = 0; l < nlist; ++l) sizes[l] = static_cast<uint32_t>(lists.size(l));
   }
@@ -149,7 +234,22 @@ Status IvfWriter::commit_rows() {
   if (places) note_places(sizes, ends);
   if (index_.options_.has_store()) rows_.commit(index_.store_);
   index_.size_.store(index_.ids_.size(), std::memory_order_release);
+  if (learnt_) index_.trained_.store(true, std::memory_order_release);
+  learnt_ = false;
   return Status::ok;
+}
+
+// The entries of a flat index stand where their rows do: so does what replaces one.
+void IvfWriter::write_replaced() {
+  const size_t bytes = index_.lists_.layout().record_bytes();
+  for (size_t p = 0; p < parts_.size(); ++p) {
+    const Part& part = *parts_[p];
+    for (size_t i = 0; i < part.slots.size(); ++i) {
+      if (part.lists[i] == UINT32_MAX) {
+        index_.lists_.write(0, part.slots[i], part.records.data() + i * bytes, part.slots[i]);
+      }
+    }
+  }
 }
 
 }  // namespace annex

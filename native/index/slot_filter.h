@@ -13,6 +13,13 @@ class SlotFilter {
 
   bool all() const { return all_; }
   bool allows(size_t slot) const { return all_ || (words_[slot / 32] >> (slot % 32) & 1) != 0; }
+  /// Whether one of [begin, end) is allowed; begin is a multiple of 32.
+  bool any(size_t begin, size_t end) const {
+    for (size_t word = begin / 32; word * 32 < end; ++word) {
+      if (all_ || words_[word] != 0) return true;
+    }
+    return false;
+  }
   /// How many slots are allowed.
   size_t count() const { return count_; }
   /// The allowed slots, ascending, where they are few enough to be visited one by one; else null.

@@ -34,6 +34,9 @@ struct CodecOptions {
   float anisotropic = 0;               // pq
   uint64_t seed = 0;
   size_t iterations = 0;  // of k-means; 0: the default
+  /// All rows have one centre, and it is the origin: pq keeps no factors then, and under l2 finds the whole distance
+  /// in its tables, so that what a caller says of the centre's is not read.
+  bool one_centre = false;
 };
 
 /// One query's part in the scan of a list.

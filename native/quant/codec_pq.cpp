@@ -21,8 +21,12 @@ constexpr size_t padded(size_t bytes) { return (bytes + 63) / 64 * 64; }
 
 // What stands before a query's tables.
 struct Head {
-  float scale, bias;
+  float scale, bias, slack;
 };
+
+// Rows whose sums of rounded entries lie so many standard deviations of the rounding behind the threshold are looked
+// at.
+constexpr float kRoundingDeviations = 4;
 
 }  // namespace
 
@@ -187,7 +191,7 @@ void PqCodec::encode_some(const float* const* rows, size_t n, const float* centr
     quantizer_.encode(rotated, out, n, codes, work);
   }
   for (size_t i = 0; i < n; ++i) std::memcpy(records + i * record_bytes_, codes + i * code_bytes, code_bytes);
-  if (!l2()) return;
+  if (factors() == CodeFactors::none) return;
   // c ← R (centre - origin)
   for (size_t d = 0; d < dim; ++d) {
     gathered[d] = (centre != nullptr ? centre[d] : 0.0f) - (origin_.size() != 0 ? origin_[d] : 0.0f);
@@ -256,6 +260,15 @@ void PqCodec::prepare(const float* query, void* prepared, uint8_t* scratch) cons
   float* table = const_cast<float*>(table_of(prepared));
   uint8_t* lut = const_cast<uint8_t*>(lut_of(prepared));
   quantizer_.tables(rotated, l2() ? -2.0f : -1.0f, table);
+  if (whole()) {
+    // What a rotation that drops dimensions leaves out of the query lies between it and every row.
+    double beyond = 0;
+    if (shape().dim != options_.dim) {
+      for (size_t d = 0; d < options_.dim; ++d) beyond += static_cast<double>(shifted[d]) * shifted[d];
+      for (size_t d = 0; d < shape().dim; ++d) beyond -= static_cast<double>(rotated[d]) * rotated[d];
+    }
+    complete_tables(rotated, static_cast<float>(std::max(beyond, 0.0)), table);
+  }
   const size_t m = options_.m;
   LookupScale rounded;
   if (nibbles()) {
@@ -264,8 +277,23 @@ void PqCodec::prepare(const float* query, void* prepared, uint8_t* scratch) cons
   } else {
     rounded = floor_tables(table, m, 256, lut);
   }
-  const Head head{rounded.scale, rounded.bias};
+  const Head head{rounded.scale, rounded.bias, refines() ? kRoundingDeviations * rounded.error : 0};
   std::memcpy(prepared, &head, sizeof head);
+}
+
+// From -2 ⟨q, p⟩ to |q - p|² of each part.
+void PqCodec::complete_tables(const float* rotated, float beyond, float* table) const {
+  const size_t part = shape().part(), words = shape().codewords();
+  for (size_t j = 0; j < options_.m; ++j, rotated += part, table += words) {
+    float square = 0;
+    for (size_t d = 0; d < part; ++d) square += rotated[d] * rotated[d];
+    const float* halves = quantizer_.half_squares(j);
+    const float least = j == 0 ? beyond : 0.0f;
+    for (size_t c = 0; c < words; ++c) {
+      const float distance = square + 2 * halves[c] + table[c];
+      table[c] = (distance < 0 ? 0.0f : distance) + least;  // NaN stays
+    }
+  }
 }
 
 void PqCodec::scan(const uint8_t* blocks, size_t n, CodeScan* scans, size_t nq) const {
@@ -277,22 +305,46 @@ void PqCodec::scan(const uint8_t* blocks, size_t n, CodeScan* scans, size_t nq) 
       NibbleQuery queries[kQueriesAtOnce];
       for (size_t i = 0; i < count; ++i) {
         const Head& head = *static_cast<const Head*>(some[i].query);
-        queries[i] = {lut_of(some[i].query), head.scale,   head.bias,    0, some[i].distance, 0,
+        queries[i] = {lut_of(some[i].query), head.scale,   head.bias,    head.slack, base_of(some[i].distance), 0,
                       some[i].threshold,     some[i].hits, some[i].count};
       }
       kernels().codes.scan_nibbles(view, queries, count);
-      for (size_t i = 0; i < count; ++i) some[i].count = queries[i].count;
+      for (size_t i = 0; i < count; ++i) {
+        const uint32_t before = some[i].count;
+        some[i].count = queries[i].count;
+        if (refines()) refine_hits(blocks, before, some + i);
+      }
     } else {
       ByteQuery queries[kQueriesAtOnce];
       for (size_t i = 0; i < count; ++i) {
         const Head& head = *static_cast<const Head*>(some[i].query);
-        queries[i] = {table_of(some[i].query), lut_of(some[i].query), head.scale,   head.bias,
-                      some[i].distance,        some[i].threshold,     some[i].hits, some[i].count};
+        queries[i] = {table_of(some[i].query),        lut_of(some[i].query), head.scale,   head.bias,
+                      whole() ? 0 : some[i].distance, some[i].threshold,     some[i].hits, some[i].count};
       }
       kernels().codes.scan_bytes(view, queries, count);
       for (size_t i = 0; i < count; ++i) some[i].count = queries[i].count;
     }
   }
+}
+
+// What the rounded tables let pass gets the sum of the exact ones; what that excludes is dropped.
+void PqCodec::refine_hits(const uint8_t* blocks, uint32_t before, CodeScan* scan) const {
+  const float* table = table_of(scan->query);
+  const float base = base_of(scan->distance);
+  uint32_t kept = before;
+  for (uint32_t h = before; h < scan->count; ++h) {
+    CodeHit hit = scan->hits[h];
+    const uint8_t* code = blocks + hit.row / kCodeRows * block_bytes_ + hit.row % 16;
+    const int shift = hit.row % kCodeRows < 16 ? 0 : 4;
+    float sums[4] = {};  // chains that hide each other's latency
+    for (size_t j = 0; j < options_.m; ++j) sums[j % 4] += table[16 * j + (code[16 * j] >> shift & 15)];
+    // No less than what the rounded tables would have dropped it for: so what stays does not depend on when it is
+    // looked at.
+    const float exact = base + ((sums[0] + sums[2]) + (sums[1] + sums[3]));
+    hit.estimate = hit.bound = std::max(exact, hit.bound);
+    if (!(hit.bound > scan->threshold)) scan->hits[kept++] = hit;
+  }
+  scan->count = kept;
 }
 
 void PqCodec::estimate(const void* query, float distance, const uint8_t* const* records, size_t n,
@@ -306,8 +358,8 @@ void PqCodec::estimate(const void* query, float distance, const uint8_t* const* 
       const size_t c = nibbles() ? code[j / 2] >> (j % 2 * 4) & 15 : code[j];
       sums[j % 4] += table[(j << options_.bits) + c];
     }
-    float base = distance;
-    if (l2()) {
+    float base = base_of(distance);
+    if (factors() == CodeFactors::add) {
       float add;
       std::memcpy(&add, code + shape().code_bytes(), sizeof add);
       base += add;

@@ -1,6 +1,7 @@
 // Product quantization as a codec (codec.h). A record is the code of ProductQuantizer, and under l2 a float:
 //   |q - c - p|² = |q - c|² + (|p|² + 2 ⟨c - o, p⟩) - 2 ⟨q - o, p⟩
-// with p the row less its centre as coded: the bracket is stored, the rest comes from tables of the query.
+// with p the row less its centre as coded: the bracket is stored, the rest comes from tables of the query. Where all
+// rows share the centre o, the tables have |q - o - p|² part by part, and no float is stored.
 #pragma once
 #include <memory>
 
@@ -42,12 +43,19 @@ class PqCodec final : public Codec {
   bool nibbles() const { return options_.bits == 4; }
   bool rotates() const { return options_.rotation != CodecOptions::Rotation::none; }
   PqShape shape() const;
-  CodeFactors factors() const { return l2() ? CodeFactors::add : CodeFactors::none; }
+  /// Tables of |q - x|², not of what a row's code adds to that of the centre.
+  bool whole() const { return l2() && options_.one_centre; }
+  float base_of(float distance) const { return whole() ? 0 : distance; }
+  /// Rounded tables choose, exact ones decide: worth it where few rows of a scan are hits.
+  bool refines() const { return nibbles() && options_.one_centre; }
+  CodeFactors factors() const { return l2() && !whole() ? CodeFactors::add : CodeFactors::none; }
   size_t table_floats() const { return options_.m << options_.bits; }
   const float* table_of(const void* query) const;
   const uint8_t* lut_of(const void* query) const;
   void lay_out_scratch();
   void rotate(const float* rows, size_t n, float* out, uint8_t* scratch) const;
+  void complete_tables(const float* rotated, float beyond, float* table) const;
+  void refine_hits(const uint8_t* blocks, uint32_t before, CodeScan* scan) const;
   void encode_some(const float* const* rows, size_t n, const float* centre, uint8_t* records, uint8_t* scratch) const;
 
   ProductQuantizer quantizer_;

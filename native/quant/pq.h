@@ -38,6 +38,8 @@ class ProductQuantizer {
   const float* codeword(size_t part, size_t code) const {
     return codebooks_.data() + (part * shape_.codewords() + code) * shape_.part();
   }
+  /// |codeword|² / 2 of the codewords of a part, at most 1e38.
+  const float* half_squares(size_t part) const { return bias_.data() + part * shape_.codewords(); }
   size_t bytes() const { return codebooks_.bytes() + panels_.bytes() + bias_.bytes(); }
 
   /// Codes n rows, `stride` floats apart, into codes, code_bytes() apart. One thread; any number of them may call.

@@ -106,6 +106,27 @@ inline std::vector<Seed> seeds() {
   add("flat_u8", with(flat, {{ANNEX_KEY_STORAGE, ANNEX_STORE_U8}}), 7, 3, true, true);
   add("flat_bits", with(flat, {{ANNEX_KEY_STORAGE, ANNEX_STORE_BITS}, {ANNEX_KEY_METRIC, ANNEX_JACCARD}}), 16, 4, true,
       false);
+  add("flat_pq4",
+      with(flat, {{ANNEX_KEY_STORAGE, ANNEX_STORE_PQ},
+                  {ANNEX_KEY_CODE_M, 4},
+                  {ANNEX_KEY_CODE_BITS, 4},
+                  {ANNEX_KEY_METRIC, ANNEX_COSINE}}),
+      8, 40, true, true);
+  add("flat_opq8",
+      with(flat, {{ANNEX_KEY_STORAGE, ANNEX_STORE_PQ},
+                  {ANNEX_KEY_CODE_M, 2},
+                  {ANNEX_KEY_CODE_BITS, 8},
+                  {ANNEX_KEY_ROTATION, ANNEX_ROTATION_OPQ},
+                  {ANNEX_KEY_RERANK, ANNEX_STORE_SQ8}}),
+      4, 70, false, true);
+  add("flat_rabitq", with(flat, {{ANNEX_KEY_STORAGE, ANNEX_STORE_RABITQ}, {ANNEX_KEY_CODE_BITS, 1}}), 64, 33, true,
+      false);
+  add("flat_rabitq4",
+      with(flat, {{ANNEX_KEY_STORAGE, ANNEX_STORE_RABITQ},
+                  {ANNEX_KEY_CODE_BITS, 4},
+                  {ANNEX_KEY_METRIC, ANNEX_IP},
+                  {ANNEX_KEY_RERANK, ANNEX_STORE_F32}}),
+      16, 24, false, true);
   const Options hnsw = {key(ANNEX_KEY_KIND), ANNEX_HNSW, key(ANNEX_KEY_M), 4};
   add("hnsw_plain", with(hnsw, {{ANNEX_KEY_LAYOUT, ANNEX_LAYOUT_PLAIN}}), 5, 40, false, false);
   add("hnsw_removed", with(hnsw, {{ANNEX_KEY_LAYOUT, ANNEX_LAYOUT_PLAIN}, {ANNEX_KEY_METRIC, ANNEX_COSINE}}), 5, 24,

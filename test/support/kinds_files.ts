@@ -19,6 +19,17 @@ export const RECIPES: Readonly<Record<string, { readonly kind: keyof Classes; re
   flat_i8: { kind: 'FlatIndex', options: { dim: 9, storage: 'i8' } },
   flat_u8: { kind: 'FlatIndex', options: { dim: 9, storage: 'u8' } },
   flat_bits: { kind: 'FlatIndex', options: { dim: 64, storage: 'bits' } },
+  flat_pq8: { kind: 'FlatIndex', options: { dim: 12, storage: { codec: 'pq', m: 3, bits: 8 }, rerank: 'sq8' } },
+  flat_pq4: { kind: 'FlatIndex', options: { dim: 8, metric: 'cosine', storage: { codec: 'pq', m: 4, bits: 4 } } },
+  flat_opq4: {
+    kind: 'FlatIndex',
+    options: { dim: 8, metric: 'ip', storage: { codec: 'pq', m: 3, bits: 4, rotation: 'opq', dim: 6 }, rerank: 'f16' },
+  },
+  flat_rabitq: { kind: 'FlatIndex', options: { dim: 64, storage: 'rabitq' } },
+  flat_rabitq3: {
+    kind: 'FlatIndex',
+    options: { dim: 16, metric: 'cosine', storage: { codec: 'rabitq', bits: 3 }, rerank: 'f32', seed: 3 },
+  },
   hnsw: { kind: 'HnswIndex', options: { dim: 20, M: 6 } },
   hnsw_plain: { kind: 'HnswIndex', options: { dim: 8, M: 4, layout: 'plain', metric: 'cosine' } },
   hnsw_f16: { kind: 'HnswIndex', options: { dim: 8, M: 4, storage: 'f16', rerank: 'f32' } },

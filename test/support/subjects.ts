@@ -22,6 +22,23 @@ export const subjects: readonly Subject[] = [
     trains: false,
   },
   {
+    name: 'FlatIndex of pq',
+    create: (options) => {
+      const storage = { codec: 'pq', m: 1, bits: 8 } as const;
+      const index = FlatIndex.createSync({ ...(options as Common), storage, rerank: 'f32' });
+      index.trainSync(floats(400, options.dim, 11));
+      return index;
+    },
+    exact: { rerankFactor: 1e6 } as SearchSyncOptions,
+    trains: true,
+  },
+  {
+    name: 'FlatIndex of rabitq',
+    create: (options) => FlatIndex.createSync({ ...(options as Common), storage: 'rabitq', rerank: 'f32', seed: 5 }),
+    exact: { rerankFactor: 1e6 } as SearchSyncOptions,
+    trains: false,
+  },
+  {
     name: 'HnswIndex',
     create: (options) => HnswIndex.createSync({ ...(options as Common), M: 8, efConstruction: 64, seed: 5 }),
     exact: { efSearch: 4096 } as SearchSyncOptions,
