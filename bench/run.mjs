@@ -24,6 +24,7 @@ const BENCHES = [
   'growth',
   'train',
   'matryoshka',
+  'tune',
   'claims',
 ];
 

@@ -36,8 +36,9 @@ async function built({ structure, options, search }: Proposal, rows: Float32Arra
 }
 
 describe('plan', () => {
-  it('predicts memory, file size and recall of what it proposes', { timeout: 120_000 }, async () => {
-    const [n, dim] = [18_000, 32];
+  // Lists hold short rows themselves, and narrow copies of long ones.
+  it.each([16, 40])('predicts memory, file size and recall of what it proposes, dim %i', async (dim) => {
+    const n = 6600;
     const rows = clustered(n, dim, 1);
     const every = 3;
     const sample = new Float32Array((n / every) * dim);
@@ -50,23 +51,30 @@ describe('plan', () => {
       const is = await built(proposal, rows, clustered(200, dim, 2), dim);
       // On WebAssembly the first block of rows grows by slices whose length the clock decides.
       if (native) {
-        expect(proposal.ram.value / is.ram, `${what} ram`).toBeGreaterThan(0.95);
-        expect(proposal.ram.value / is.ram, `${what} ram`).toBeLessThan(1.05);
+        // Room to spare in lists weighs more on so few rows than the 5 % of many.
+        expect(proposal.ram.value / is.ram, `${what} ram`).toBeGreaterThan(0.92);
+        expect(proposal.ram.value / is.ram, `${what} ram`).toBeLessThan(1.08);
       }
       expect(Math.abs(proposal.file!.value / is.file - 1), `${what} file`).toBeLessThan(0.05);
-      // A few queries and a small sample tell less than the 0.03 that larger ones do.
-      expect(Math.abs(proposal.recall.value - is.recall), `${what} recall ${is.recall}`).toBeLessThan(0.06);
+      const { value, low, high } = proposal.recall;
+      // Other queries stray as those of the sample do.
+      expect(is.recall, `${what} recall ${low} … ${high}`).toBeGreaterThan(low - 0.02);
+      expect(is.recall, `${what} recall ${low} … ${high}`).toBeLessThan(high + 0.02);
+      expect(value).toBeGreaterThanOrEqual(low);
+      expect(value).toBeLessThanOrEqual(high);
+      expect(high - low, what).toBeLessThan(0.25);
       for (const { basis } of [proposal.ram, proposal.recall, proposal.querySeconds, proposal.buildSeconds]) {
         expect(basis).toMatch(/the sample/);
       }
     }
   });
 
-  it('proposes only what fits, the fastest first', { timeout: 60_000 }, async () => {
-    const all = await make({ n: 4000, dim: 16, recall: 0.5 });
+  it('proposes only what fits, the fastest first', async () => {
+    const n = 1000;
+    const all = await make({ n, recall: 0.5 });
     const rams = all.proposals.map(({ ram }) => ram.value).sort((a, b) => a - b);
     const memory = rams[3]!;
-    const { best, proposals } = await make({ n: 4000, dim: 16, recall: 0.5, memory });
+    const { best, proposals } = await make({ n, recall: 0.5, memory });
     expect(best!.ram.value).toBeLessThanOrEqual(memory);
     const fits = proposals.filter((proposal) => proposal.fits);
     expect(fits.length).toBeGreaterThan(0);
@@ -77,8 +85,8 @@ describe('plan', () => {
     }
     const times = fits.map(({ querySeconds }) => querySeconds.value);
     expect(times).toEqual(times.toSorted((a, b) => a - b));
-    expect(best!.recall.basis).toMatch(/measured with all 4,000 rows/);
-    expect((await make({ n: 4000, memory: 1 })).best).toBeUndefined();
+    expect(best!.recall.basis).toMatch(/measured with all 1,000 rows/);
+    expect((await make({ n: 200, dim: 8, memory: 1 })).best).toBeUndefined();
   });
 
   it('reports progress, and can be aborted', async () => {

@@ -37,7 +37,7 @@ export {
   latencySummary,
   percentile,
 } from './eval_stats.js';
-export { type Plan, type PlanOptions, type Predicted, type Proposal, plan } from './plan.js';
+export { type Plan, type PlanOptions, type Predicted, type PredictedRecall, type Proposal, plan } from './plan.js';
 export {
   type Trial,
   type TunableIndex,

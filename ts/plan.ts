@@ -23,8 +23,8 @@ export interface PlanOptions {
   /** Default 10. */
   k?: number | undefined;
   /**
-   * Vectors like those to come, 2,000 and more (10,000 tell more). The last tenth, up to 500, serve as queries. Default:
-   * generated vectors, so that predicted recall is that of other data than yours.
+   * Vectors like those to come, 2,000 and more: the more, the narrower the interval of the recall. The last tenth, up to
+   * 500, serve as queries. Default: generated vectors, so that predicted recall is that of other data than yours.
    */
   sample?: Numbers | readonly Numbers[] | undefined;
   /** The classes of the entry point in use (`annex`, `annex/native` or `annex/wasm`), which make the trials. */
@@ -43,6 +43,16 @@ export interface Predicted {
   readonly basis: string;
 }
 
+/** A predicted recall. */
+export interface PredictedRecall extends Predicted {
+  /**
+   * Where it should lie: between what two ways to extrapolate from the sample say, widened by what the queries of the
+   * sample leave open. Where this is too wide, give a larger sample.
+   */
+  readonly low: number;
+  readonly high: number;
+}
+
 /** An index that would do, or why it would not. */
 export interface Proposal {
   readonly structure: Candidate['structure'];
@@ -56,7 +66,7 @@ export interface Proposal {
   readonly file: Predicted | undefined;
   /** Seconds to train and add, on this machine. */
   readonly buildSeconds: Predicted;
-  readonly recall: Predicted;
+  readonly recall: PredictedRecall;
   /** Seconds of a query in a batch, on this machine, all threads. */
   readonly querySeconds: Predicted;
   /** Whether it fits the memory and reaches the recall. */
@@ -89,6 +99,8 @@ const KEYS = [
 /** Rows of the larger trial, and of generated samples; the smaller one has a quarter. */
 const TRIAL = 8192;
 const LEAST = 1800;
+/** Rows to a list, beyond which training gains little. */
+const TRAINED = 39;
 
 /**
  * Proposes an index for n rows before it is built: structure, codec and search parameters, with the memory, file size, build
@@ -130,10 +142,9 @@ export async function plan(options: PlanOptions): Promise<Plan> {
     truthOf(FlatIndex, sample, size, columns, signal);
   const truths = await Promise.all(sizes.map((size) => exact(size, k)));
   // The nearest of a sample are as far as the k nearest of all rows: so many of those are in a sample.
-  // Half of it trains the lists and half is added: rows lie nearer to centroids that they were trained on.
   const half = most >> 1;
-  const thinned = Math.max(1, Math.round((k * half) / n));
-  const thinTruth = most >= n ? undefined : await exact(half, thinned);
+  const thinned = (rows: number): number => Math.max(1, Math.round((k * rows) / n));
+  const thinTruths = most >= n ? [] : await Promise.all([half, most].map((rows) => exact(rows, thinned(rows))));
 
   const all = candidates(dim, metric);
   const proposals: Proposal[] = [];
@@ -157,10 +168,17 @@ export async function plan(options: PlanOptions): Promise<Plan> {
       trials.push(await run(size, share, k, truths[i] as Set<number>[]));
     }
     // Which lists hold the neighbours depends on how fine the lists are: all of them, over a thinner set of rows.
-    const cells = Math.min(nlist, half >> 1);
-    const inLists = candidate.structure === 'IvfIndex' && thinTruth !== undefined;
-    const thin = inLists ? await run(half, cells, thinned, thinTruth, sample.rows.subarray(half * dim)) : undefined;
-    proposals.push(propose(candidate, trials, thin, { n, dim, metric, nlist, k, memory, target, from }));
+    const thin: Trial[] = [];
+    if (candidate.structure === 'IvfIndex' && thinTruths.length > 0) {
+      const cells = Math.min(nlist, half >> 1);
+      const [ofHalf, ofAll] = thinTruths as [Set<number>[], Set<number>[]];
+      // Rows lie nearer to centroids that they were trained on, the more so the fewer there are to each: other rows for
+      // training show too little of that, the same rows too much.
+      thin.push(await run(half, cells, thinned(half), ofHalf, sample.rows.subarray(half * dim)));
+      thin.push(await run(most, cells, thinned(most), ofAll));
+    }
+    const wanted = { n, dim, metric, nlist, k, memory, target, from, queries: sample.queries.length / dim };
+    proposals.push(propose(candidate, trials, thin, wanted));
     report(onProgress, { done: done + 1, total: all.length });
   }
   proposals.sort((a, b) => {
@@ -179,10 +197,11 @@ interface Wanted {
   readonly memory: number;
   readonly target: number;
   readonly from: string;
+  readonly queries: number;
 }
 
-function propose(candidate: Candidate, trials: readonly Trial[], thin: Trial | undefined, wanted: Wanted): Proposal {
-  const { n, dim, metric, nlist, k, memory, target, from } = wanted;
+function propose(candidate: Candidate, trials: readonly Trial[], thin: readonly Trial[], wanted: Wanted): Proposal {
+  const { n, dim, metric, nlist, k, memory, target, from, queries } = wanted;
   const sizes = trials.map((trial) => trial.n.toLocaleString('en-US')).join(' and ');
   const built = trials.length === 1 ? `measured with all ${sizes} rows` : `measured with ${sizes} rows`;
   const scaled = (how: string): string => (trials.length === 1 ? built : `${built} of ${from}, ${how}`);
@@ -191,13 +210,18 @@ function propose(candidate: Candidate, trials: readonly Trial[], thin: Trial | u
   // The cheapest parameters whose recall is predicted to do, else those with the most.
   const searches = candidate.searches(k);
   const recalls = searches.map((_, i) =>
-    thin === undefined ? recallAt(trials, i, n, candidate.structure) : last(thin.recalls, i),
+    thin.length === 0
+      ? recallAt(trials, i, n, candidate.structure)
+      : inLists(recallAt(trials, i, n, candidate.structure), thin, trials, i, n, nlist),
   );
-  const enough = recalls.findIndex((recall) => recall >= target);
-  const at = enough >= 0 ? enough : recalls.indexOf(Math.max(...recalls));
+  const enough = recalls.findIndex(({ value }) => value >= target);
+  const values = recalls.map(({ value }) => value);
+  const at = enough >= 0 ? enough : values.indexOf(Math.max(...values));
   const ram = line((trial) => trial.ram) + emptyBytes(candidate, dim, metric, n);
   const file = trials.every((trial) => trial.file !== undefined) ? line((trial) => trial.file as number) : undefined;
-  const recall = recalls[at] as number;
+  const { value: recall, low, high } = recalls[at] as Range;
+  // Recall of a query lies in 0 … 1: its mean over the queries strays by no more.
+  const stray = Math.sqrt((recall * (1 - recall)) / queries);
   return {
     structure: candidate.structure,
     options: candidate.options(nlist),
@@ -208,7 +232,12 @@ function propose(candidate: Candidate, trials: readonly Trial[], thin: Trial | u
       value: power(trials, (trial) => trial.buildSeconds, n, 1, 2),
       basis: scaled('by the power of n that they differ by'),
     },
-    recall: { value: recall, basis: recallBasis(built, trials, thin, from) },
+    recall: {
+      value: recall,
+      low: Math.max(0, low - stray),
+      high: Math.min(1, high + stray),
+      basis: recallBasis(built, trials, thin, from),
+    },
     querySeconds: {
       value: power(trials, (trial) => last(trial.seconds, at), n, 0, 1),
       basis: scaled('by the power of n that they differ by'),
@@ -233,26 +262,61 @@ function power(trials: readonly Trial[], of: (trial: Trial) => number, n: number
   return of(b) * (n / b.n) ** Math.min(high, Math.max(low, exponent));
 }
 
+interface Range {
+  readonly value: number;
+  readonly low: number;
+  readonly high: number;
+}
+
 /**
  * A straight line of the recall over the logarithm of n; for graphs, where walks lose their way, between that and one of
  * the logarithm of what is missed.
  */
-function recallAt(trials: readonly Trial[], at: number, n: number, structure: Candidate['structure']): number {
+function recallAt(trials: readonly Trial[], at: number, n: number, structure: Candidate['structure']): Range {
   const [a, b] = trials as [Trial, Trial?];
-  if (b === undefined) return last(a.recalls, at);
-  const [ra, rb] = [last(a.recalls, at), last(b.recalls, at)];
+  const rb = last((b ?? a).recalls, at);
+  if (b === undefined) return { value: rb, low: rb, high: rb };
+  const ra = last(a.recalls, at);
   const steps = Math.log(n / b.n) / Math.log(b.n / a.n);
-  const line = rb + Math.min(0, rb - ra) * steps;
-  if (structure === 'FlatIndex') return Math.max(0, line);
+  const line = Math.max(0, rb + Math.min(0, rb - ra) * steps);
+  if (structure === 'FlatIndex') return { value: line, low: line, high: rb };
   const growth = Math.max(1, (1 - rb + 1e-3) / (1 - ra + 1e-3));
-  const curve = 1 - (1 - rb) * growth ** steps;
-  return Math.max(0, Math.min(rb, (line + Math.max(0, curve)) / 2));
+  const curve = Math.max(0, 1 - (1 - rb) * growth ** steps);
+  return {
+    value: Math.min(rb, (line + curve) / 2),
+    low: Math.min(line, curve, rb),
+    high: Math.min(rb, Math.max(line, curve)),
+  };
 }
 
-function recallBasis(built: string, trials: readonly Trial[], thin: Trial | undefined, from: string): string {
+/**
+ * Recall in lists, between two estimates: what few lists, as full as they will be, come to over the logarithm of n; and what
+ * all lists come to with few rows in them. The further it is to n, the more the second counts. It lies itself between rows
+ * that the lists were not trained on and rows that they were, by how many there are to a list, and will be.
+ */
+function inLists(
+  full: Range,
+  thin: readonly Trial[],
+  trials: readonly Trial[],
+  at: number,
+  n: number,
+  nlist: number,
+): Range {
+  const [apart, own] = thin as [Trial, Trial];
+  const [a, b] = [last(apart.recalls, at), last(own.recalls, at)];
+  const share = Math.sqrt(Math.min(1, own.n / Math.min(n, TRAINED * nlist)));
+  const second = a + share * (b - a);
+  const sizes = trials.map((trial) => trial.n) as [number, number];
+  const steps = Math.log(n / sizes[1]) / Math.log(sizes[1] / sizes[0]);
+  const value = (full.value + steps * second) / (1 + steps);
+  return { value, low: Math.min(full.value, second), high: Math.max(full.value, second) };
+}
+
+function recallBasis(built: string, trials: readonly Trial[], thin: readonly Trial[], from: string): string {
   if (trials.length === 1) return built;
-  if (thin === undefined) return `${built} of ${from}, extrapolated over the logarithm of n`;
-  return `the nearest neighbours in all lists, filled with ${thin.n.toLocaleString('en-US')} rows of ${from}`;
+  if (thin.length === 0) return `${built} of ${from}, extrapolated over the logarithm of n`;
+  const sizes = thin.map(({ n }) => n.toLocaleString('en-US')).join(' and ');
+  return `${built} of ${from}, over the logarithm of n, and in all lists, filled with ${sizes} rows`;
 }
 
 function sampleOf(value: unknown, dim: number, metric: Metric, n: number): Sample {

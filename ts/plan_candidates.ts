@@ -20,6 +20,9 @@ interface Blocks {
   readonly sidecar?: boolean;
 }
 
+/** From so many dimensions on lists hold narrow copies, and the rows lie apart. */
+const NARROW = 32;
+
 const BLOCK_BYTES = 2 ** 21;
 const BLOCK_ROWS = 65536;
 
@@ -127,7 +130,8 @@ export function candidates(dim: number, metric: Metric): Candidate[] {
     graph({}),
     graph({ layout: 'plain' }),
     graph({ storage: 'sq8', layout: 'plain' }, 'sq8'),
-    lists({}, { part: 'bytesVectors', codec: 'f32' }),
+    // Short rows, and those under l1, lie in the lists themselves.
+    dim < NARROW || metric === 'l1' ? lists({}) : lists({}, { part: 'bytesVectors', codec: 'f32' }),
     lists({ storage: 'sq8' }),
     ...coded,
   ];
