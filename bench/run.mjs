@@ -19,6 +19,7 @@ const BENCHES = [
   ...PRESETS,
   'flat',
   'calls',
+  'filters',
   'wasm',
   'kernels',
   'growth',

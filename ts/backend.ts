@@ -77,6 +77,8 @@ export interface Stats {
   readonly removed: number;
   /** Whether rows can be added: always, for kinds that need no training. */
   readonly trained: boolean;
+  /** Filtered searches of a graph that were answered by a scan of the codes of what the filter allows. */
+  readonly codeSearches: number;
   /** Nodes of a graph expanded by all searches so far. */
   readonly hops: number;
   /** Filtered searches of a graph that were answered by an exact scan of what the filter allows. */

@@ -16,6 +16,7 @@ const STATS = [
   'bytesCodebooks',
   'removed',
   'trained',
+  'codeSearches',
   'hops',
   'exactSearches',
 ] as const satisfies readonly (keyof Stats)[];

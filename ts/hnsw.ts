@@ -64,8 +64,9 @@ export interface HnswSearchOptions extends SearchOptions, GraphSearch {}
  * Approximate nearest neighbours by walking a graph of near rows (hierarchical navigable small worlds: Malkov and
  * Yashunin 2018): the fastest structure where memory is plenty. Rows can be added at any time, without a capacity.
  *
- * A filter always gives k results where it allows k rows: depending on how many it allows, the graph is walked or the
- * allowed rows are scanned (`stats().exactSearches` counts those). Removed rows are never returned, and go on to take
+ * A filter always gives k results where it allows k rows: depending on how many it allows, and whether they lie near the
+ * query, the graph is walked, or the codes or rows of what is allowed are scanned (`stats().codeSearches` and
+ * `stats().exactSearches` count those; in a batch a scan pays sooner). Removed rows are never returned, and go on to take
  * room until {@link VectorIndex.compact}.
  *
  * ```ts

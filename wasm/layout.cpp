@@ -34,9 +34,10 @@ static_assert(offsetof(AnnexStats, bytes_rerank) == 80);
 static_assert(offsetof(AnnexStats, bytes_codebooks) == 88);
 static_assert(offsetof(AnnexStats, removed) == 96);
 static_assert(offsetof(AnnexStats, trained) == 104);
-static_assert(offsetof(AnnexStats, hops) == 112);
-static_assert(offsetof(AnnexStats, exact_searches) == 120);
-static_assert(sizeof(AnnexStats) == 128);
+static_assert(offsetof(AnnexStats, code_searches) == 112);
+static_assert(offsetof(AnnexStats, hops) == 120);
+static_assert(offsetof(AnnexStats, exact_searches) == 128);
+static_assert(sizeof(AnnexStats) == 136);
 
 static_assert(offsetof(AnnexProgress, done) == 0);
 static_assert(offsetof(AnnexProgress, total) == 8);

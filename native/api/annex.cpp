@@ -210,6 +210,7 @@ void annex_stats(const AnnexIndex* index, AnnexStats* out) {
   out->trained = stats.trained ? 1 : 0;
   out->hops = static_cast<double>(stats.hops);
   out->exact_searches = static_cast<double>(stats.exact_searches);
+  out->code_searches = static_cast<double>(stats.code_searches);
 }
 
 int32_t annex_loaded(const AnnexIndex* index) { return index->index->loaded() ? 1 : 0; }

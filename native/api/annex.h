@@ -148,6 +148,7 @@ typedef struct AnnexStats {
   double bytes_codebooks; /* centroids, codebooks, rotations */
   double removed;         /* rows that are gone but still take room, until compact */
   double trained;         /* 1: ready to add; kinds without training are always */
+  double code_searches;   /* hnsw: filtered searches answered by a scan of the codes of what the filter allows */
   double hops;            /* hnsw: nodes expanded, over all searches */
   double exact_searches;  /* hnsw: filtered searches answered by an exact scan of what the filter allows */
 } AnnexStats;

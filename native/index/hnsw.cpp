@@ -134,6 +134,7 @@ Stats HnswIndex::stats() const {
   stats.rescored = rescored_.load(std::memory_order_relaxed);
   stats.hops = hops_.load(std::memory_order_relaxed);
   stats.exact_searches = exact_searches_.load(std::memory_order_relaxed);
+  stats.code_searches = code_searches_.load(std::memory_order_relaxed);
   stats.trained = true;
   return stats;
 }
@@ -229,6 +230,7 @@ Status HnswIndex::search(const SearchRequest& request) const {
   rescored_.fetch_add(search.rescored(), std::memory_order_relaxed);
   hops_.fetch_add(search.hops(), std::memory_order_relaxed);
   exact_searches_.fetch_add(search.exact_searches(), std::memory_order_relaxed);
+  code_searches_.fetch_add(search.code_searches(), std::memory_order_relaxed);
   return status;
 }
 

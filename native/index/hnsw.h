@@ -76,7 +76,7 @@ class HnswIndex final : public Index {
   bool coded_ = false;  // the layout has codes
   HnswState state_;
   std::atomic<size_t> size_{0};
-  mutable std::atomic<uint64_t> scanned_{0}, rescored_{0}, hops_{0}, exact_searches_{0};
+  mutable std::atomic<uint64_t> scanned_{0}, rescored_{0}, hops_{0}, exact_searches_{0}, code_searches_{0};
 };
 
 }  // namespace annex

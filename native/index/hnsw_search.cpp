@@ -7,44 +7,22 @@
 
 #include "base/of_thread.h"
 #include "base/parallel.h"
+#include "index/hnsw_filtered.h"
+#include "index/hnsw_work.h"
 #include "index/input.h"
 #include "index/row_scan.h"
 
 namespace annex {
 namespace {
 
-constexpr size_t kDefaultEf = 96;
 constexpr size_t kTaskQueries = 32;
-constexpr size_t kLanes = 6;  // walks in turns
-constexpr size_t kScoredRows = 64;
 constexpr size_t kLanePool = 4096;  // longer pools need their cache for themselves
-constexpr size_t kScannedRows = 16;
-constexpr size_t kPolledRows = 4096;  // between looks at the flag
-constexpr size_t kSeeds = 16;         // of a walk through allowed rows alone
-// Costs, in cache lines.
-constexpr double kHopLines = 60;      // of an expansion, whatever it finds
-constexpr double kListLines = 6;      // of passing through a node
-constexpr double kExactLines = 8192;  // a scan as short as this need not be shorter
-constexpr size_t kFewQueries = 4;     // fewer are faster on one thread
-constexpr size_t kRankedMore = 6;     // candidates beyond k that are always looked at
-constexpr size_t kRankedRows = 8;     // then so many at a time
-constexpr double kDeviations = 3;     // of the error of estimates, within which a candidate is looked at
+constexpr size_t kFewQueries = 4;   // fewer are faster on one thread
+constexpr size_t kRankedMore = 6;   // candidates beyond k that are always looked at
+constexpr size_t kRankedRows = 8;   // then so many at a time
+constexpr double kDeviations = 3;   // of the error of estimates, within which a candidate is looked at
 
 }  // namespace
-
-// What one thread needs; kept from one search to the next.
-struct HnswSearch::Work {
-  struct Lane {
-    WalkMemory walk;
-    SpaceMemory space;
-  };
-  Lane lanes[kLanes];
-  WalkMemory& walk = lanes[0].walk;  // of a search by itself
-  SpaceMemory& space = lanes[0].space;
-  Buffer<Neighbor> neighbors;
-  Buffer<uint32_t> slots;
-  Buffer<float> distances, estimates, decoded;
-};
 
 HnswSearch::HnswSearch(const HnswState& state, const SearchRequest& request)
     : state_(state),
@@ -66,8 +44,24 @@ Status HnswSearch::run() {
 
   size_t threads = request_.params.threads == 0 ? pool_threads() : std::min(request_.params.threads, pool_threads());
   if (request_.nq < kFewQueries) threads = 1;
+  if (!left_.reserve(request_.nq)) return out_of_memory(request_.nq * 4);
+  if (way_ == Way::walk || way_ == Way::allowed) {
+    status = walk_all(threads);
+    if (status == Status::ok && left_count_ != 0 && !list_allowed()) status = Status::out_of_memory;
+  } else {
+    for (uint32_t q = 0; q < request_.nq; ++q) (void)left_.push(q);
+    left_count_ = request_.nq;
+  }
+  if (status == Status::ok && left_count_ != 0) status = scan_left(threads);
+  if (status == Status::out_of_memory) return out_of_memory(pool_ * 32);
+  return status == Status::aborted ? aborted() : status;
+}
+
+// Queries that need more than a walk come into left_.
+Status HnswSearch::walk_all(size_t threads) {
   const size_t share = std::clamp((request_.nq + threads - 1) / threads, size_t{1}, kTaskQueries);
   std::atomic<Status> outcome{Status::ok};
+  (void)left_.resize(request_.nq);
   parallel_for((request_.nq + share - 1) / share, threads, [&](size_t task) {
     Work& work = of_thread<Work>();
     if (outcome != Status::ok) return;
@@ -75,53 +69,18 @@ Status HnswSearch::run() {
     const bool in_turns = kPrefetchWorks && way_ == Way::walk && end - begin > 1 && pool_ <= kLanePool;
     const Status searched = in_turns ? search_in_turns(work, begin, end) : search_apart(work, begin, end);
     if (searched != Status::ok) outcome.store(searched);
-    for (Work::Lane& lane : work.lanes) {
-      hops_.fetch_add(lane.walk.hops, std::memory_order_relaxed);
-      scanned_.fetch_add(lane.walk.scored, std::memory_order_relaxed);
-      lane.walk.hops = lane.walk.scored = 0;
-    }
+    count(work);
   });
-  if (outcome == Status::out_of_memory) return out_of_memory(pool_ * 32);
-  return outcome == Status::aborted ? aborted() : outcome.load();
+  return outcome;
 }
 
-// The filter, and the way that costs least. What things cost is counted in cache lines fetched, roughly.
-Status HnswSearch::prepare() {
-  const HnswGraph& graph = state_.graph;
-  if (!filter_.resolve(request_.filter, state_.ids)) return out_of_memory(graph.nodes * 5);
-  allowed_ = filter_.all() ? state_.live() : filter_.count();
-  k_ = std::min(request_.k, allowed_);
-  if (k_ == 0) return Status::ok;
-  const size_t ef = std::max(request_.params.ef_search == 0 ? kDefaultEf : request_.params.ef_search, k_);
-  // Nodes that may not be returned take places in the pool.
-  const double share = static_cast<double>(allowed_) / static_cast<double>(graph.nodes);
-  const double wide = std::ceil(static_cast<double>(ef) / share);
-  pool_ = static_cast<size_t>(std::min(wide, static_cast<double>(graph.nodes)));
-  if (filter_.all()) return Status::ok;
-
-  const bool coded = state_.codes != nullptr;
-  const double row_lines = static_cast<double>(state_.widest().shape().stride()) / kCacheLine;
-  const double code_lines = coded ? static_cast<double>(state_.codes->coder.lines()) : row_lines;
-  const double m = static_cast<double>(graph.m), rows = static_cast<double>(allowed_);
-  const double walk = wide * (kHopLines + m / 2 * code_lines);
-  const double hops = static_cast<double>(ef + kSeeds) * (kHopLines + 2 * m * kListLines + m / 2 * code_lines);
-  const double graph_cost = std::min(walk, hops);
-  const double scan_cost = rows * (1 + row_lines);
-  const double code_cost = coded ? rows * (1 + code_lines) + static_cast<double>(ef) * row_lines : scan_cost;
-  if (scan_cost <= kExactLines || (scan_cost <= graph_cost && scan_cost <= code_cost)) {
-    way_ = Way::exact;
-  } else if (code_cost <= graph_cost) {
-    way_ = Way::codes;
-  } else if (hops < walk) {
-    way_ = Way::allowed;
+// What a thread's work came to, once.
+void HnswSearch::count(Work& work) {
+  for (Work::Lane& lane : work.lanes) {
+    hops_.fetch_add(lane.walk.hops, std::memory_order_relaxed);
+    scanned_.fetch_add(lane.walk.scored, std::memory_order_relaxed);
+    lane.walk.hops = lane.walk.scored = 0;
   }
-  if (way_ != Way::walk) pool_ = std::min(ef, graph.nodes);
-  if (way_ != Way::exact && way_ != Way::codes) return Status::ok;
-  if (!slots_.reserve(allowed_)) return out_of_memory(allowed_ * 4);
-  for (uint32_t slot = 0; slot < graph.nodes; ++slot) {
-    if (allowed(slot)) (void)slots_.push(slot);
-  }
-  return Status::ok;
 }
 
 bool HnswSearch::reserve(Work& work, size_t lanes, size_t pool) const {
@@ -149,6 +108,8 @@ Status HnswSearch::search_in_turns(Work& work, size_t begin, size_t end) {
   const size_t count = std::min(end - begin, kLanes);
   if (!reserve(work, count, pool_)) return Status::out_of_memory;
   Status status = Status::ok;
+  uint32_t again[kTaskQueries];
+  size_t again_count = 0;
   with_space(state_.rows, state_.codes.get(), work.lanes[0].space, [&](auto& first) {
     using Space = std::remove_reference_t<decltype(first)>;
     struct Run {
@@ -178,8 +139,9 @@ Status HnswSearch::search_in_turns(Work& work, size_t begin, size_t end) {
       for (size_t i = 0; i < count; ++i) {
         Run& run = runs[i];
         if (run.q == SIZE_MAX || run.walk.advance()) continue;
-        if (status == Status::ok && !rank(work, run.memory, run.q, run.walk.found())) {
-          status = scan_allowed(work, run.q);
+        const size_t found = run.walk.found();
+        if (!enough(run.memory, found) || !rank(work, run.memory, run.q, found)) {
+          again[again_count++] = static_cast<uint32_t>(run.q);
         }
         if (cancelled(request_.cancel)) status = Status::aborted;
         if (status != Status::ok) next = end;
@@ -187,51 +149,60 @@ Status HnswSearch::search_in_turns(Work& work, size_t begin, size_t end) {
       }
     }
   });
+  for (size_t i = 0; i < again_count && status == Status::ok; ++i) status = search_one(work, again[i]);
   return status;
 }
 
 Status HnswSearch::search_one(Work& work, size_t q) {
-  const size_t nodes = state_.graph.nodes;
-  // Where the pool held too few that may be returned, a longer one; in the end all rows.
-  for (size_t pool = pool_; way_ != Way::exact; pool = std::min(nodes, 4 * pool)) {
-    if (!reserve(work, 1, pool)) return Status::out_of_memory;
-    if (rank(work, work.walk, q, fill_pool(work, q, pool))) return Status::ok;
-    if (pool >= nodes / 4 || way_ == Way::codes) break;
-  }
-  return reserve(work, 1, kSeeds) ? scan_allowed(work, q) : Status::out_of_memory;
+  if (!reserve(work, 1, std::max(pool_, most_))) return Status::out_of_memory;
+  if (!rank(work, work.walk, q, fill_pool(work, q))) leave(q);
+  return Status::ok;
 }
 
-// The pool of candidates, by one of the ways; returns how many it holds.
-size_t HnswSearch::fill_pool(Work& work, size_t q, size_t pool) {
+// The pool of candidates, by one of the ways; returns how many it holds, or 0 where too few of them may be returned.
+size_t HnswSearch::fill_pool(Work& work, size_t q) {
   const HnswGraph& graph = state_.graph;
+  const auto may_return = [&](uint32_t slot) { return allowed(slot); };
   size_t found = 0;
   with_space(state_.rows, state_.codes.get(), work.space, [&](auto& space) {
     WalkMemory& memory = work.walk;
     space.set_query(query(q), scored_query(q).norm);
-    if (way_ == Way::codes) {
-      found = scan_codes(work, space);
+    space.score(&graph.entry, 1, memory.distances.data());
+    const uint64_t near = descend(space, graph, memory, pool_key(memory.distances[0], graph.entry), graph.top, 1);
+    memory.pool[0] = near;
+    if (way_ == Way::allowed) {
+      found = search_layer(space, graph, memory, 0, kSeeds, 1);
+      found = search_allowed(space, graph, memory, pool_, found, may_return);
+      if (found < std::min(ef_, allowed_)) found = 0;
       return;
     }
-    space.score(&graph.entry, 1, memory.distances.data());
-    memory.pool[0] = descend(space, graph, memory, pool_key(memory.distances[0], graph.entry), graph.top, 1);
-    if (way_ == Way::walk) {
-      found = search_layer(space, graph, memory, 0, pool, 1);
-    } else {
-      found = search_layer(space, graph, memory, 0, kSeeds, 1);
-      found = search_allowed(space, graph, memory, pool, found, [&](uint32_t slot) { return allowed(slot); });
+    if (filter_.all()) {
+      found = search_layer(space, graph, memory, 0, pool_, 1);
+      if (enough(memory, found)) return;
+      memory.pool[0] = near;
     }
+    found = search_filtered(space, graph, memory, ef_, 1, most_, may_return);
   });
   return found;
 }
 
+// Whether a pool holds about as many that may be returned as it was made to hold. It does not where most nodes near
+// the query are removed.
+bool HnswSearch::enough(const WalkMemory& memory, size_t pooled) const {
+  if (filter_.all() && state_.removed_count == 0) return true;
+  size_t held = 0;
+  for (size_t i = 0; i < pooled; ++i) held += allowed(key_slot(memory.pool[i]));
+  return held >= std::min(allowed_, std::max(k_, ef_ / 2));
+}
+
 // The best of the pool, by the distances that are reported. Estimates order the pool: candidates are looked at from
 // the first on, until the estimate lies beyond the k-th best distance by more than estimates are seen to err.
-bool HnswSearch::rank(Work& work, const WalkMemory& memory, size_t q, size_t pooled) {
+bool HnswSearch::rank(Work& work, const WalkMemory& memory, size_t q, size_t pooled, size_t at_least) {
   TopK heap(work.neighbors.data(), k_);
   const RowScorer::Query scored = scored_query(q);
   const bool estimates = state_.codes != nullptr || state_.has_wide;
   const float unit = state_.codes != nullptr ? state_.codes->coder.unit() : 1;
-  const size_t at_least = k_ + kRankedMore;
+  at_least = std::max(at_least, k_ + kRankedMore);
   const uint64_t* pool = memory.pool.data();
   double errors = 0, squares = 0;
   size_t taken = 0, i = 0;
@@ -263,57 +234,6 @@ bool HnswSearch::rank(Work& work, const WalkMemory& memory, size_t q, size_t poo
   if (heap.size() < k_) return false;
   write_answer(request_, q, heap);
   return true;
-}
-
-// The estimates of all allowed rows, the best of them into the pool; returns how many it holds.
-template <class Space>
-size_t HnswSearch::scan_codes(Work& work, Space& space) {
-  WalkMemory& memory = work.walk;
-  const uint32_t* list = slots_.data();
-  size_t size = 0;
-  for (size_t begin = 0; begin < slots_.size(); begin += kScannedRows) {
-    const size_t n = std::min(kScannedRows, slots_.size() - begin);
-    const size_t ahead = std::min(slots_.size(), begin + 2 * kScannedRows);
-    for (size_t i = begin + n; i < ahead; ++i) space.prefetch_row(list[i]);
-    float distances[kScannedRows];
-    space.score(list + begin, n, distances);
-    for (size_t i = 0; i < n; ++i) {
-      pool_insert(memory.pool.data(), &size, pool_, pool_key(distances[i], list[begin + i]));
-    }
-  }
-  memory.scored += slots_.size();
-  return size;
-}
-
-// Exact: the distances of all allowed rows.
-Status HnswSearch::scan_allowed(Work& work, size_t q) {
-  TopK heap(work.neighbors.data(), k_);
-  const RowScorer::Query scored = scored_query(q);
-  const auto score = [&](const uint32_t* slots, size_t n) {
-    decide_.distances(scored, slots, n, work.decoded.data(), work.distances.data());
-    for (size_t i = 0; i < n; ++i) heap.push(work.distances[i], state_.ids.id_of(slots[i]));
-    work.walk.scored += n;
-  };
-  if (way_ == Way::exact) {
-    for (size_t begin = 0; begin < slots_.size(); begin += kScoredRows) {
-      if (begin % kPolledRows == 0 && cancelled(request_.cancel)) return Status::aborted;
-      score(slots_.data() + begin, std::min(kScoredRows, slots_.size() - begin));
-    }
-  } else {
-    size_t n = 0;
-    for (size_t slot = 0; slot < state_.graph.nodes; ++slot) {
-      if (slot % kPolledRows == 0 && cancelled(request_.cancel)) return Status::aborted;
-      if (!allowed(slot)) continue;
-      work.slots[n++] = static_cast<uint32_t>(slot);
-      if (n < kScoredRows) continue;
-      score(work.slots.data(), n);
-      n = 0;
-    }
-    score(work.slots.data(), n);
-  }
-  exact_.fetch_add(1, std::memory_order_relaxed);
-  write_answer(request_, q, heap);
-  return Status::ok;
 }
 
 }  // namespace annex

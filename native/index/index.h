@@ -98,7 +98,7 @@ struct Stats {
   size_t bytes_links, bytes_codes, bytes_rerank, bytes_codebooks;
   size_t removed;
   bool trained;
-  uint64_t hops, exact_searches;
+  uint64_t hops, exact_searches, code_searches;
 };
 
 enum class WriteMode : int32_t { add = 0, upsert = 1, train = 2, compact = 3 };

@@ -24,6 +24,8 @@ class SlotFilter {
   size_t count() const { return count_; }
   /// The allowed slots, ascending, where they are few enough to be visited one by one; else null.
   const uint32_t* list() const { return few_ ? list_.data() : nullptr; }
+  /// The allowed slots, ascending, however many; not where all are. False: out of memory.
+  [[nodiscard]] bool list_all(Buffer<uint32_t>* out) const;
 
  private:
   bool all_ = true;

@@ -1,0 +1,131 @@
+// Walking the bottom layer for nodes of which some may not be returned.
+#pragma once
+#include "index/hnsw_walk.h"
+
+namespace annex {
+
+/// Best-first search of the bottom layer through all nodes, from the `size` keys that the pool holds, until no node is
+/// left that is nearer than the `ef` nearest allowed ones. So it goes as far as the filter is dense near the query, not
+/// on the average. Where it must be expected to expand more than `most` nodes, it gives up and returns 0; otherwise how
+/// many keys the pool holds, which has room for one more than `most`.
+template <class Space, class Graph, class Allowed>
+size_t search_filtered(const Space& space, const Graph& graph, WalkMemory& memory, size_t ef, size_t size, size_t most,
+                       const Allowed& allowed) {
+  constexpr size_t kFirstLook = 16, kLooks = 8;  // in expansions: when it is asked whether to go on
+  uint64_t* pool = memory.pool.data();
+  float* distances = memory.distances.data();
+  const size_t room = graph.room(0);
+  uint32_t* fresh = memory.slots.data();
+  uint32_t* waiting = fresh + room + 1;
+  size_t waiting_count = 0, next = 0, hops = 0;
+  size_t held = 0, scored = 0, passed = 0;  // allowed ones in the pool; nodes seen, and allowed ones of those
+  for (size_t i = 0; i < size; ++i) {
+    memory.visited.add(key_slot(pool[i]));
+    held += allowed(key_slot(pool[i]));
+  }
+  const auto insert = [&](uint32_t slot, float distance) {
+    const uint64_t key = pool_key(distance, slot);
+    const bool may = allowed(slot);
+    passed += may;
+    if ((held == ef || size == most) && key >= pool[size - 1]) return;
+    if (size == most) held -= allowed(key_slot(pool[size - 1]));  // makes room
+    const size_t place = pool_insert(pool, &size, most, key);
+    prefetch_bytes(graph.links(slot), room * sizeof slot);
+    if (place < next) next = place;
+    held += may;
+    while (held > ef || (held == ef && !allowed(key_slot(pool[size - 1])))) held -= allowed(key_slot(pool[--size]));
+    if (next > size) next = size;
+  };
+  while (next < size || waiting_count != 0) {
+    size_t n = 0;
+    if (next < size) {
+      const uint32_t* links = graph.links(key_slot(pool[next]));
+      pool[next++] |= 1;
+      while (next < size && (pool[next] & 1) != 0) ++next;
+      n = memory.visited.add_links(links, room, fresh);
+      for (size_t i = 0; i < n; ++i) space.prefetch_row(fresh[i]);
+      ++hops;
+    }
+    space.score(waiting, waiting_count, distances);
+    for (size_t i = 0; i < waiting_count; ++i) insert(waiting[i], distances[i]);
+    scored += waiting_count;
+    std::swap(fresh, waiting);
+    waiting_count = n;
+    // As many nodes are expanded as the pool has to hold for `ef` allowed ones.
+    if (hops >= kFirstLook && hops % kLooks == 0 && held < ef && (passed + 1) * most < ef * scored) {
+      size = 0;
+      break;
+    }
+  }
+  memory.hops += hops;
+  memory.scored += scored;
+  memory.visited.clear();
+  return size;
+}
+
+/// Best-first search of the bottom layer through allowed nodes alone: where a neighbor is not allowed, its own
+/// neighbors stand in for it (Patel, Kraft et al.: "ACORN", 2024). Starts from the `seeds` keys that the pool holds.
+template <class Space, class Graph, class Allowed>
+size_t search_allowed(const Space& space, const Graph& graph, WalkMemory& memory, size_t ef, size_t seeds,
+                      const Allowed& allowed) {
+  uint64_t* pool = memory.pool.data();
+  uint32_t* fresh = memory.slots.data();
+  float* distances = memory.distances.data();
+  const size_t room = graph.room(0);
+  size_t size = 0, n = 0, next = 0;
+  const auto flush = [&] {
+    space.score(fresh, n, distances);
+    memory.scored += n;
+    for (size_t i = 0; i < n; ++i) {
+      const size_t place = pool_insert(pool, &size, ef, pool_key(distances[i], fresh[i]));
+      if (place == ef) continue;
+      prefetch_bytes(graph.links(fresh[i]), room * sizeof *fresh);
+      if (place < next) next = place;
+    }
+    n = 0;
+  };
+  const auto take = [&](uint32_t slot) {
+    if (!memory.visited.add(slot)) return;
+    space.prefetch_row(slot);
+    fresh[n++] = slot;
+    if (n == room) flush();
+  };
+  const auto expand = [&](uint32_t slot) {
+    const uint32_t* links = graph.links(slot);
+    for (size_t i = 0; i < room && links[i] != kNoLink; ++i) prefetch_bytes(graph.links(links[i] & kSlotMask), 128);
+    for (size_t i = 0; i < room && links[i] != kNoLink; ++i) {
+      const uint32_t other = links[i] & kSlotMask;
+      if (allowed(other)) {
+        take(other);
+      } else if (memory.visited.add(other)) {
+        const uint32_t* further = graph.links(other);
+        for (size_t j = 0; j < room && further[j] != kNoLink; ++j) {
+          if (allowed(further[j] & kSlotMask)) take(further[j] & kSlotMask);
+        }
+      }
+    }
+    ++memory.hops;
+  };
+  uint32_t starts[64];
+  seeds = std::min(seeds, sizeof starts / sizeof *starts);
+  for (size_t i = 0; i < seeds; ++i) starts[i] = key_slot(pool[i]);
+  for (size_t i = 0; i < seeds; ++i) {
+    if (allowed(starts[i])) take(starts[i]);
+  }
+  for (size_t i = 0; i < seeds; ++i) {
+    if (!allowed(starts[i]) && memory.visited.add(starts[i])) expand(starts[i]);
+  }
+  flush();
+  next = 0;
+  while (next < size) {
+    const uint32_t slot = key_slot(pool[next]);
+    pool[next++] |= 1;
+    expand(slot);
+    flush();
+    while (next < size && (pool[next] & 1) != 0) ++next;
+  }
+  memory.visited.clear();
+  return size;
+}
+
+}  // namespace annex
