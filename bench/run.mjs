@@ -26,6 +26,7 @@ const BENCHES = [
   'train',
   'matryoshka',
   'tune',
+  'plan',
   'claims',
 ];
 

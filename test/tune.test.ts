@@ -80,6 +80,12 @@ describe('tune finds the least that reaches the recall', () => {
     const tuned = await tune(fake, { queries, truth });
     expect(tuned).toMatchObject({ reached: true, params: { nprobe: 13 } });
     expect(tuned.params.rerankFactor).toBeUndefined();
+    expect(tuned.message).toMatch(
+      /recall 1.0000 .* with nprobe 13; the best .* below that is 0\.[89]\d+ with nprobe 12/,
+    );
+    const single = index({ options: { nlist: 64, rerank: 'none' }, recall: () => 1 });
+    const { message } = await tune(single.fake, { queries, truth: single.truth });
+    expect(message).toMatch(/with nprobe 1, the least there is/);
   });
 
   it('the fastest pair of nprobe and rerankFactor', async () => {

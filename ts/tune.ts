@@ -41,7 +41,7 @@ export interface Trial {
   readonly params: TunedParams;
   /** Over the queries, with a confidence interval: `low` is what is compared with the recall that was asked for. */
   readonly recall: Interval;
-  /** Of one searchBatch over all queries; the median where it was measured again. */
+  /** Of one searchBatch over all queries; the best where it was measured again. */
   readonly queriesPerSecond: number;
 }
 
@@ -165,7 +165,7 @@ export async function tune<Query>(index: TunableIndex<Query>, options: TuneOptio
   };
   const best = await go(index, search, k);
   const reached = best.recall.low >= target;
-  return { ...best, reached, message: messageOf(index, best, reached, search, checked.recall ?? 0.95), trials };
+  return { ...best, reached, message: messageOf(index, best, reached, search, trials), trials };
 }
 
 /** The parameters of each kind, by the options that its indexes were created with. */
@@ -195,17 +195,34 @@ const BYTES = ['i8', 'u8', 'bits'] as const;
 const same = (a: TunedParams, b: TunedParams): boolean =>
   a.efSearch === b.efSearch && a.nprobe === b.nprobe && a.rerankFactor === b.rerankFactor;
 
+const named = (params: TunedParams): string =>
+  Object.entries(params)
+    .map(([name, value]) => `${name} ${value}`)
+    .join(', ');
+
+/** Whether nothing of a is more than in b. */
+const isLess = (a: TunedParams, b: TunedParams): boolean =>
+  Object.entries(a).every(([name, value]) => value <= ((b as Record<string, number>)[name] ?? 0));
+
 function messageOf(
   index: TunableIndex<unknown>,
   best: Trial,
   reached: boolean,
   search: Search,
-  target: number,
+  trials: readonly Trial[],
 ): string {
   const { params, recall } = best;
-  const names = Object.entries(params).map(([name, value]) => `${name} ${value}`);
-  const what = `recall ${recall.mean.toFixed(4)} (at least ${recall.low.toFixed(4)}) with ${names.join(', ') || 'exact search'}`;
-  if (reached) return what;
+  const { target } = search;
+  const what = `recall ${recall.mean.toFixed(4)} (at least ${recall.low.toFixed(4)}) with ${named(params) || 'exact search'}`;
+  if (reached) {
+    // Whole lists are coarse steps where there are few, or a single one is enough.
+    if (recall.mean - target <= (1 - target) / 2) return what;
+    const less = trials
+      .filter((trial) => trial.recall.low < target && isLess(trial.params, params))
+      .reduce<Trial | undefined>((a, b) => (a === undefined || b.recall.mean >= a.recall.mean ? b : a), undefined);
+    if (less === undefined) return `${what}, the least there is`;
+    return `${what}; the best that was tried below that is ${less.recall.mean.toFixed(4)} with ${named(less.params)}`;
+  }
   const short = `${target} was not reached: ${what}`;
   if (search.isOver()) return `${short}; the budget ran out before the end of the search, so give it more`;
   const { rerank } = index.options() as { rerank?: string };
