@@ -1,7 +1,7 @@
 // FlatIndex beside the exact indexes of FAISS, usearch and hnswlib, in one run.
 import { engineInfo } from 'annex';
+import { readFixed } from '../ts/data_fixed.js';
 import { type Dataset, openDataset } from './data/dataset.js';
-import { readVecs } from './data/vecs.js';
 import { DATASET_FLAGS, orExit, parse, QUICK } from './lib/cli.js';
 import { compareExact, recall, sameBits } from './lib/exactness.js';
 import { type FlatReport, printFlat, type Run } from './lib/flat_report.js';
@@ -97,7 +97,7 @@ async function check(data: Dataset, peers: readonly Peer[]): Promise<Pick<FlatRe
     }
   }
   const faiss = of('faiss', 1);
-  const truth = options.gt === undefined ? { data: exact.ids, dim: k } : readVecs(options.gt, data.distinct);
+  const truth = options.gt === undefined ? { data: exact.ids, dim: k } : readFixed(options.gt, data.distinct);
   if (truth.dim < k) throw new Error(`--gt has ${truth.dim} neighbours a query, expected at least ${k}`);
   const found: Record<string, number> = {};
   for (const { id } of FORMS) {

@@ -1,6 +1,7 @@
 #!/usr/bin/env node
 // The command annex: files of indexes and of vectors from the shell.
 import { parseArgs } from 'node:util';
+import { benchCommand } from './cli_bench.js';
 import { type Context, UsageError } from './cli_context.js';
 import { convertCommand } from './cli_convert.js';
 import { buildCommand, inspectCommand, searchCommand, verifyCommand } from './cli_index.js';
@@ -22,6 +23,19 @@ const HELP = `annex: vector indexes from the shell
       --ef-search N, --nprobe N, --rerank-factor X, --threads N
       --out FILE                  write the ids there (.ivecs, .ibin, .npy, .jsonl)
   annex convert VECTORS VECTORS   from one format to another; also --limit N
+  annex bench [VECTORS]           recall, speed, memory and size of indexes over these rows
+      --query VECTORS             queries; default the dataset test of HDF5
+      --truth FILE                true neighbours (.ivecs, .ibin, .npy, HDF5); default neighbors of HDF5, or found and kept
+      --generate NAME             instead of VECTORS: clustered, uniform, adversarial
+      --rows N, --queries N       at most so many; of generated ones, so many (default 50000, 1000)
+      --dim N, --seed N           of generated rows (default 128, 1)
+      --metric NAME               l2, ip, cosine (default: as HDF5 tells, l2 for generated rows, else ip)
+      --factory TEXT              may be repeated; default flat, HNSW, and IVF with two codecs
+      --ef-search, --nprobe, --rerank-factor N,N,…
+      -k N, --threads N, --repetitions N (5), --ms N (of a repetition of one point, 300)
+      --quick                     fewer points and repetitions
+      --out FILE                  .html: a page with all curves (needs echarts); .json
+      --fresh                     does not go on where the same command was interrupted
   annex --version
 
 VECTORS ends in .${EXTENSIONS.join(', .')},
@@ -46,7 +60,13 @@ const COMMANDS: Readonly<Record<string, Command>> = {
   build: { run: buildCommand, least: 2, most: 2 },
   search: { run: searchCommand, least: 2, most: 2 },
   convert: { run: convertCommand, least: 2, most: 2 },
+  bench: { run: benchCommand, least: 0, most: 1 },
 };
+
+function expected({ least, most }: Command): string {
+  const count = most === least ? String(least) : least === 0 ? `at most ${most}` : `at least ${least}`;
+  return `${count} argument${count.endsWith('1') ? '' : 's'}`;
+}
 
 async function main(): Promise<void> {
   const text = { type: 'string' } as const;
@@ -58,7 +78,7 @@ async function main(): Promise<void> {
       quiet: flag,
       help: { ...flag, short: 'h' },
       version: flag,
-      factory: text,
+      factory: { ...text, multiple: true },
       metric: text,
       metadata: text,
       limit: text,
@@ -71,6 +91,17 @@ async function main(): Promise<void> {
       'rerank-factor': text,
       threads: text,
       out: text,
+      query: text,
+      truth: text,
+      generate: text,
+      rows: text,
+      queries: text,
+      dim: text,
+      seed: text,
+      repetitions: text,
+      ms: text,
+      quick: flag,
+      fresh: flag,
     },
   });
   const [name, ...args] = positionals;
@@ -86,9 +117,7 @@ async function main(): Promise<void> {
   const command = Object.hasOwn(COMMANDS, name) ? COMMANDS[name] : undefined;
   if (command === undefined) throw new UsageError(`no command "${name}": expected ${Object.keys(COMMANDS).join(', ')}`);
   if (args.length < command.least || args.length > command.most) {
-    throw new UsageError(
-      `annex ${name} takes ${command.least} argument${command.least > 1 ? 's' : ''}, got ${args.length}`,
-    );
+    throw new UsageError(`annex ${name} takes ${expected(command)}, got ${args.length}`);
   }
   await command.run({ json: values.json === true, quiet: values.quiet === true, values }, args as never);
 }

@@ -49,7 +49,14 @@ export async function print({ json }: Context, value: object, lines: () => reado
 
 export function textOf({ values }: Context, name: string): string | undefined {
   const given = values[name];
-  return given === undefined ? undefined : String(given);
+  const last = Array.isArray(given) ? given.at(-1) : given;
+  return last === undefined ? undefined : String(last);
+}
+
+/** An option that may be given several times. */
+export function listOf({ values }: Context, name: string): string[] {
+  const given = values[name];
+  return given === undefined ? [] : [given].flat().map(String);
 }
 
 export function numberOf(context: Context, name: string, least = 1): number | undefined {

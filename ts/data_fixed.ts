@@ -2,6 +2,7 @@
 import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
 import {
   bad,
+  checkFinite,
   checkShape,
   ioError,
   type RowSource,
@@ -127,9 +128,13 @@ class FixedRows implements RowSource {
   }
 
   async read(start: number, n: number): Promise<Slice> {
+    return { values: this.readSync(start, n) };
+  }
+
+  readSync(start: number, n: number): Values {
     const { dim, stored, offset, stride, skip } = this.#layout;
     const raw = this.#file.read(offset + start * stride, n * stride);
-    if (skip === 0) return { values: decode(this.path, raw, stored) };
+    if (skip === 0) return decode(this.path, raw, stored);
     const width = dim * BYTES[stored];
     const view = new DataView(raw.buffer);
     const packed = new Uint8Array(n * width);
@@ -138,7 +143,7 @@ class FixedRows implements RowSource {
       if (says !== dim) throw bad(this.path, `row ${start + i} says ${says} values, expected ${dim} as in row 0`);
       packed.set(raw.subarray(i * stride + skip, (i + 1) * stride), i * width);
     }
-    return { values: decode(this.path, packed, stored) };
+    return decode(this.path, packed, stored);
   }
 
   close(): void {
@@ -165,8 +170,21 @@ function decode(path: string, bytes: Uint8Array<ArrayBuffer>, stored: Stored): V
   }
 }
 
+/** The first rows at once, and synchronously. */
+export function readFixed(path: string, limit = Number.POSITIVE_INFINITY): { data: Values; rows: number; dim: number } {
+  const source = openFixed(path, path.slice(path.lastIndexOf('.') + 1));
+  try {
+    const rows = Math.min(limit, source.rows);
+    const data = source.readSync(0, rows);
+    checkFinite(source, data, 0);
+    return { data, rows, dim: source.dim };
+  } finally {
+    source.close();
+  }
+}
+
 /** Opens a file whose extension is one of {@link FIXED}. */
-export function openFixed(path: string, extension: string): RowSource {
+export function openFixed(path: string, extension: string): FixedRows {
   const file = new InputFile(path);
   try {
     return new FixedRows(file, layoutOf(file, extension));

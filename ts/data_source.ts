@@ -71,18 +71,21 @@ export function checkShape(path: string, rows: number, dim: number): void {
   }
 }
 
+/** Refuses NaN and infinities; `start` is the row of the first value. */
+export function checkFinite({ path, dim }: { path: string; dim: number }, values: Values, start: number): void {
+  if (!(values instanceof Float32Array) || allFinite(values, values.length)) return;
+  const at = values.findIndex((x) => !Number.isFinite(x));
+  const [row, column] = [start + Math.floor(at / dim), at % dim];
+  throw new AnnexError(
+    'NOT_FINITE',
+    `${path}: row ${row}, column ${column} is ${values[at]}, expected a finite 32-bit float`,
+  );
+}
+
 /** Rows of a source, all of them numbers that are finite. */
 export async function rowsOf(source: RowSource, start: number, n: number): Promise<Slice> {
   const slice = await source.read(start, n);
-  const { values } = slice;
-  if (values instanceof Float32Array && !allFinite(values, values.length)) {
-    const at = values.findIndex((x) => !Number.isFinite(x));
-    const [row, column] = [start + Math.floor(at / source.dim), at % source.dim];
-    throw new AnnexError(
-      'NOT_FINITE',
-      `${source.path}: row ${row}, column ${column} is ${values[at]}, expected a finite 32-bit float`,
-    );
-  }
+  checkFinite(source, slice.values, start);
   return slice;
 }
 

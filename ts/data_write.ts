@@ -109,14 +109,13 @@ export class VectorWriter {
   }
 }
 
-/** The fewest digits that give the same f32 again. */
+/** Few digits that give the same f32 again. */
 function shortest(x: number): string {
   if (Object.is(x, -0)) return '-0';
-  for (let digits = 6; digits < 9; digits++) {
-    const text = x.toPrecision(digits);
-    if (Math.fround(Number(text)) === x) return String(Number(text));
-  }
-  return String(Number(x.toPrecision(9)));
+  if (Number.isSafeInteger(x)) return String(x);
+  const text = String(Number(x.toPrecision(7)));
+  if (Math.fround(Number(text)) === x) return text;
+  return x.toPrecision(Math.fround(Number(x.toPrecision(8))) === x ? 8 : 9);
 }
 
 const RANGES = { u8: [0, 255], i8: [-128, 127], i32: [-(2 ** 31), 2 ** 31 - 1] } as const;

@@ -1,13 +1,11 @@
 import { basename } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { BIN_NAME, readBin } from './bin.js';
-import { GENERATORS, type Generator, generate } from './generate.js';
-import { readNpy } from './npy.js';
-import { DataError, type Matrix } from './rows.js';
-import { readVecs } from './vecs.js';
+import { readFixed } from '../../ts/data_fixed.js';
+import { GENERATORS, rowStream } from '../../ts/data_generate.js';
+import { METRICS, type Metric, type PrepareOptions } from '../../ts/data_prepare.js';
+import { floatsOf } from '../../ts/data_source.js';
 
-export const METRICS = ['l2', 'ip', 'cosine'] as const;
-export type Metric = (typeof METRICS)[number];
+export { type Metric, unitRows } from '../../ts/data_prepare.js';
 
 export interface Dataset {
   /** What reports call it: a file's name or the generator with its seed. */
@@ -22,52 +20,52 @@ export interface Dataset {
   readonly query: Float32Array;
 }
 
-export interface DatasetOptions {
-  readonly base?: string | undefined;
-  readonly query?: string | undefined;
-  readonly generate?: string | undefined;
-  readonly metric?: string | undefined;
-  /** At most this many rows and queries; how many to generate. */
-  readonly rows?: number | undefined;
-  readonly queries?: number | undefined;
-  readonly dim?: number | undefined;
-  readonly seed?: number | undefined;
+export interface DatasetOptions extends PrepareOptions {
   /** Repeats the queries until there are so many. */
   readonly batch?: number | undefined;
 }
 
-export const sample = (name: string): string =>
-  fileURLToPath(new URL(`../../test/data/wordnet/${name}`, import.meta.url));
+const sample = (name: string): string => fileURLToPath(new URL(`../../test/data/wordnet/${name}`, import.meta.url));
 
-/** The rows and queries that the options name; the sample of the repository when they name none. */
-export function openDataset(options: DatasetOptions): Dataset {
+/** The options, which name the sample of the repository where they named nothing. */
+export function orSample<T extends PrepareOptions>(options: T): T {
+  if (options.base !== undefined || options.generate !== undefined) return options;
+  return {
+    ...options,
+    base: sample('base.f16.npy'),
+    query: options.query ?? sample('query.f16.npy'),
+    name: 'the WordNet sample',
+  };
+}
+
+/** The rows and queries that the options name, in memory; the sample of the repository when they name none. */
+export function openDataset(asked: DatasetOptions): Dataset {
+  const options = orSample(asked);
   const metric = oneOf('--metric', METRICS, options.metric ?? (options.generate ? 'l2' : 'ip'));
   if (options.generate !== undefined) {
     if (options.base ?? options.query) throw new Error('--generate and --base exclude each other; give one of them');
-    const kind = oneOf<Generator>('--generate', GENERATORS, options.generate);
     const { rows = 50_000, queries = 1000, dim = 128, seed = 1 } = options;
-    const made = generate(kind, rows, queries, dim, seed);
-    const name = `${kind} (seed ${seed})`;
-    return { name, metric, rows, dim, base: made.base.data, ...filled(made.queries.data, dim, options.batch) };
+    const stream = rowStream(oneOf('--generate', GENERATORS, options.generate), dim, seed);
+    const [base, query] = [new Float32Array(rows * dim), new Float32Array(queries * dim)];
+    stream.next(base);
+    stream.next(query);
+    const name = `${options.generate} (seed ${seed})`;
+    return { name, metric, rows, dim, base, ...filled(query, dim, options.batch) };
   }
-  const paths =
-    options.base === undefined
-      ? { base: sample('base.f16.npy'), query: sample('query.f16.npy') }
-      : { base: options.base, query: options.query };
-  if (paths.query === undefined) throw new Error('--base needs --query: the file with the queries');
-  const base = readRows(paths.base, options.rows);
-  const query = readRows(paths.query, options.queries);
-  if (base.dim !== query.dim) {
-    throw new DataError(paths.query, `has ${query.dim} columns, expected ${base.dim} as in ${paths.base}`);
-  }
-  return {
-    name: options.base === undefined ? 'the WordNet sample' : basename(paths.base).replace(/\..*$/, ''),
-    metric,
-    rows: base.rows,
-    dim: base.dim,
-    base: Float32Array.from(base.data),
-    ...filled(Float32Array.from(query.data), base.dim, options.batch),
-  };
+  const { base: path, query: queryPath } = options;
+  if (path === undefined || queryPath === undefined) throw new Error('--base needs --query: the file with the queries');
+  const base = readFloats(path, options.rows);
+  const query = readFloats(queryPath, options.queries);
+  if (base.dim !== query.dim)
+    throw new Error(`${queryPath}: has ${query.dim} columns, expected ${base.dim} as in ${path}`);
+  const { rows, dim } = base;
+  const name = options.name ?? basename(path).replace(/\..*$/, '');
+  return { name, metric, rows, dim, base: base.data, ...filled(query.data, dim, options.batch) };
+}
+
+function readFloats(path: string, limit?: number): { data: Float32Array; rows: number; dim: number } {
+  const { data, rows, dim } = readFixed(path, limit);
+  return { data: floatsOf(data), rows, dim };
 }
 
 function filled(query: Float32Array, dim: number, batch = 0): Pick<Dataset, 'query' | 'queries' | 'distinct'> {
@@ -86,28 +84,8 @@ export function repeated(values: Float32Array, length: number): Float32Array {
   return out;
 }
 
-/** Reads .npy, .fvecs, .bvecs, .fbin, .u8bin or .i8bin. */
-export function readRows(path: string, limit?: number): Matrix {
-  if (path.endsWith('.npy')) return readNpy(path, limit);
-  if (/\.[fb]vecs$/.test(path)) return readVecs(path, limit) as Matrix;
-  if (BIN_NAME.test(path)) return readBin(path, limit);
-  throw new DataError(path, 'expected a name that ends in .npy, .fvecs, .bvecs, .fbin, .u8bin or .i8bin');
-}
-
 function oneOf<T extends string>(option: string, allowed: readonly T[], value: string): T {
   const found = allowed.find((candidate) => candidate === value);
   if (found === undefined) throw new Error(`${option} must be one of ${allowed.join(', ')}, got ${value}`);
   return found;
-}
-
-/** Rows of unit length, rounded to f32: how peers without a cosine metric are given cosine. */
-export function unitRows(data: Float32Array, dim: number): Float32Array {
-  const out = new Float32Array(data.length);
-  for (let at = 0; at < data.length; at += dim) {
-    let square = 0;
-    for (let d = at; d < at + dim; d++) square += data[d]! * data[d]!;
-    const scale = square === 0 ? 0 : 1 / Math.sqrt(square);
-    for (let d = at; d < at + dim; d++) out[d] = data[d]! * scale;
-  }
-  return out;
 }

@@ -1,3 +1,4 @@
+import { recall as share } from '../../ts/bench_measure.js';
 import type { Dataset } from '../data/dataset.js';
 import type { Found } from '../peers/peer.js';
 
@@ -71,19 +72,6 @@ export function sameBits(a: Found, b: Found): boolean {
   );
 }
 
-/**
- * Mean share of the first k true ids that were found. `width` is the length of a row of `truth`; where it has fewer rows
- * than there are queries, the queries repeat.
- */
-export function recall(found: Found, truth: ArrayLike<number>, k: number, width = k): number {
-  const queries = found.ids.length / k;
-  const distinct = truth.length / width;
-  let hits = 0;
-  for (let q = 0; q < queries; q++) {
-    const start = (q % distinct) * width;
-    const row = new Set<number>();
-    for (let j = 0; j < k; j++) row.add(truth[start + j]!);
-    for (let j = 0; j < k; j++) if (row.has(found.ids[q * k + j]!)) hits++;
-  }
-  return hits / (queries * k);
-}
+/** Mean share of the first k true ids that were found. */
+export const recall = (found: Found, truth: ArrayLike<number>, k: number, width = k): number =>
+  share(found.ids, truth, k, width);

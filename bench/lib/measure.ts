@@ -1,17 +1,6 @@
-/** Median and range of repeated measurements. */
-export interface Spread {
-  readonly median: number;
-  readonly min: number;
-  readonly max: number;
-}
+import { type Spread, spread } from '../../ts/bench_measure.js';
 
-export function spread(values: readonly number[]): Spread {
-  if (values.length === 0) throw new Error('expected at least one value');
-  const sorted = values.toSorted((a, b) => a - b);
-  const middle = sorted.length >> 1;
-  const median = sorted.length % 2 === 1 ? sorted[middle]! : (sorted[middle - 1]! + sorted[middle]!) / 2;
-  return { median, min: sorted[0]!, max: sorted.at(-1)! };
-}
+export { collectGarbage, type Spread, spread } from '../../ts/bench_measure.js';
 
 /**
  * Runs every task once per repetition, in turn (A B C A B C …), so that a machine that is slower for a while is
@@ -36,9 +25,4 @@ export async function interleave<T>(
 /** Spread of a / b, repetition by repetition: what both share of the machine's moods cancels out. */
 export function ratio(a: readonly number[], b: readonly number[]): Spread {
   return spread(a.map((value, i) => value / b[i]!));
-}
-
-/** Runs the collector, where Node was started with --expose-gc, so that what came before is not charged to what comes. */
-export function collectGarbage(): void {
-  (globalThis as { gc?: () => void }).gc?.();
 }

@@ -1,31 +1,12 @@
 import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
-import { cpus, totalmem } from 'node:os';
 import { fileURLToPath } from 'node:url';
-import type { SweepState } from '../sweep/state.js';
+import type { SweepState } from '../../ts/bench_state.js';
 import type { Parts } from './claims.js';
 
 export const RESULTS = fileURLToPath(new URL('../results/', import.meta.url));
 export const REFERENCE = fileURLToPath(new URL('../reference/', import.meta.url));
 
-/** Where numbers come from, without a date, so that the same machine writes the same description. */
-export interface Machine {
-  readonly cpu: string;
-  readonly cores: number;
-  readonly memoryGiB: number;
-  readonly platform: string;
-  readonly node: string;
-}
-
-export function machine(): Machine {
-  const all = cpus();
-  return {
-    cpu: all[0]?.model.trim() ?? 'unknown',
-    cores: all.length,
-    memoryGiB: Math.round(totalmem() / 2 ** 30),
-    platform: `${process.platform}-${process.arch}`,
-    node: process.version,
-  };
-}
+export { type Machine, machine } from '../../ts/bench_machine.js';
 
 /** The parts beside sweeps that `npm run bench` joins and `bench:claims` judges; each bench writes its own. */
 const PARTS = ['flat', 'calls', 'kernels', 'wasm', 'train', 'growth', 'matryoshka'] as const;

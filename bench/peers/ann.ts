@@ -1,98 +1,12 @@
 // Approximate indexes for a Node.js process of a sweep: this package's own, and the peers from npm.
-import { statSync } from 'node:fs';
 import { createRequire } from 'node:module';
-import * as annex from 'annex';
+import { ANNEX, type AnnIndex, type AnnSystem, type Params } from '../../ts/bench_system.js';
 import { WASM_SYSTEMS } from './ann_wasm.js';
 import { versionOf } from './npm.js';
 
-/** Search parameters, by the system's own names. */
-export type Params = Readonly<Record<string, unknown>>;
-
-export interface AnnIndex {
-  build(base: Float32Array, threads: number): Promise<void>;
-  /** Writes the index to a file; false where this build of it cannot. */
-  save(path: string): Promise<boolean>;
-  load(path: string): Promise<void>;
-  /** Where the file that was saved is now. */
-  moved?(path: string): void;
-  set(params: Params, threads: number): Promise<void> | void;
-  /** Ids of n queries, n × k; -1 where there are too few. */
-  batch(queries: Float32Array, k: number): ArrayLike<number> | BigUint64Array;
-  /** One query, as a user of the system has it; what it returns is not looked at. */
-  single(query: Float32Array, k: number): unknown;
-  /** The same query as `single` gets it, made before anything is timed. */
-  prepare?(query: Float32Array): unknown;
-  /** Bytes by the index's own account. */
-  held?(): number;
-}
-
-export interface AnnSystem {
-  version(): string;
-  make(dim: number, metric: 'l2' | 'ip' | 'cosine', params: Params): AnnIndex;
-}
+export type { AnnIndex, AnnSystem, Params } from '../../ts/bench_system.js';
 
 const require = createRequire(import.meta.url);
-
-/** What is used of any index of this package. */
-interface AnyIndex {
-  addSync(rows: Float32Array): unknown;
-  trainSync(rows: Float32Array): unknown;
-  readonly trained: boolean;
-  saveSync(path: string): unknown;
-  searchSync(query: Float32Array, k: number, options: object): unknown;
-  searchBatchSync(queries: Float32Array, k: number, options: object): { ids: Float64Array };
-  stats(): { bytesTotal: number };
-  close(): void;
-}
-type AnyClass = { createSync(options: object): AnyIndex };
-
-class Annex implements AnnIndex {
-  #index: AnyIndex;
-  #search: object = {};
-
-  constructor(dim: number, metric: string, { structure, ...options }: Params) {
-    const name = String(structure);
-    const made = (annex as unknown as Record<string, AnyClass | undefined>)[name];
-    if (made === undefined) throw new Error(`this build of annex has no ${name}`);
-    this.#index = made.createSync({ dim, metric, ...options });
-  }
-
-  async build(base: Float32Array): Promise<void> {
-    if (!this.#index.trained) this.#index.trainSync(base);
-    this.#index.addSync(base);
-  }
-
-  async save(path: string): Promise<boolean> {
-    try {
-      this.#index.saveSync(path);
-      return true;
-    } catch (error) {
-      if ((error as { code?: string }).code === 'UNSUPPORTED') return false;
-      throw error;
-    }
-  }
-
-  async load(path: string): Promise<void> {
-    this.#index.close();
-    this.#index = (await annex.open(path)) as unknown as AnyIndex;
-  }
-
-  set(params: Params, threads: number): void {
-    this.#search = { ...params, threads };
-  }
-
-  batch(queries: Float32Array, k: number): Float64Array {
-    return this.#index.searchBatchSync(queries, k, this.#search).ids;
-  }
-
-  single(query: Float32Array, k: number): unknown {
-    return this.#index.searchSync(query, k, this.#search);
-  }
-
-  held(): number {
-    return this.#index.stats().bytesTotal;
-  }
-}
 
 interface HnswlibGraph {
   initIndex(rows: number, m: number, efConstruction: number, seed: number): void;
@@ -242,13 +156,7 @@ class UsearchNode implements AnnIndex {
 }
 
 export const SYSTEMS: Readonly<Record<string, AnnSystem>> = {
-  annex: {
-    version: () => {
-      const { version, isa, backend } = annex.engineInfo();
-      return `${version} (${backend} ${isa})`;
-    },
-    make: (dim, metric, params) => new Annex(dim, metric, params),
-  },
+  annex: ANNEX,
   'hnswlib-node': {
     version: () => versionOf('hnswlib-node'),
     make: (dim, metric, params) => new HnswlibNode(dim, metric, params),
@@ -259,5 +167,3 @@ export const SYSTEMS: Readonly<Record<string, AnnSystem>> = {
   },
   ...WASM_SYSTEMS,
 };
-
-export const sizeOf = (path: string): number => statSync(path).size;

@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { pathToFileURL } from 'node:url';
-import type { AnnIndex, AnnSystem, Params } from './ann.js';
+import type { AnnIndex, AnnSystem, Params } from '../../ts/bench_system.js';
 import { folderOf, versionOf } from './npm.js';
 
 /** An index that cannot be kept, and answers one query a call. */

@@ -1,40 +1,8 @@
 // Which systems a sweep measures, with which build and search parameters.
-import type { Params } from '../peers/ann.js';
+import type { Params } from '../../ts/bench_system.js';
+import { type Grid, type Structure, type SystemSpec, subQuantizers } from '../../ts/bench_systems.js';
 
-export type Structure = 'flat' | 'graph' | 'list';
-
-/** One index: a system, what it is built with, and the search parameters to go through. */
-export interface SystemSpec {
-  /** Unique in a sweep; what tables and legends show. */
-  readonly label: string;
-  /** What is compared with what: several builds of a family share a Pareto curve. */
-  readonly family: string;
-  readonly structure: Structure;
-  readonly runner: 'node' | 'python';
-  /** A name in SYSTEMS of peers/ann.ts or peers/ann.py. */
-  readonly system: string;
-  readonly build: Params;
-  readonly search: readonly Params[];
-  /** Whether a batch is more than its queries one by one. */
-  readonly batch: boolean;
-  readonly ours: boolean;
-  /** Variables of its process. */
-  readonly env?: Readonly<Record<string, string>> | undefined;
-}
-
-export interface Grid {
-  readonly ef: readonly number[];
-  readonly nprobe: readonly number[];
-  readonly rerank: readonly number[];
-}
-
-export const GRID: Grid = {
-  ef: [10, 14, 20, 28, 40, 56, 80, 112, 160, 224, 320, 448, 640],
-  nprobe: [1, 2, 4, 8, 12, 16, 24, 32, 48, 64, 96, 128],
-  rerank: [4, 10, 20],
-};
-
-export const QUICK_GRID: Grid = { ef: [10, 20, 40, 80, 160, 320], nprobe: [2, 4, 8, 16, 32, 64], rerank: [4, 16] };
+export { GRID, type Grid, listsFor, QUICK_GRID, type Structure, type SystemSpec } from '../../ts/bench_systems.js';
 
 const names = (params: Params): string =>
   Object.entries(params)
@@ -113,17 +81,6 @@ export function faiss(factory: string, grid: Grid): SystemSpec {
     batch: true,
     ours: false,
   };
-}
-
-/** Lists for so many rows, as FAISS's guidelines have it: some 4 · √n, as a power of two. */
-export function listsFor(rows: number): number {
-  return Math.max(16, Math.min(4096, 2 ** Math.round(Math.log2(4 * Math.sqrt(rows)) - 0.5)));
-}
-
-/** The largest number of sub-quantizers up to `most` that divides dim. */
-function subQuantizers(dim: number, most: number): number {
-  for (let m = Math.min(dim, most); m > 1; m--) if (dim % m === 0) return m;
-  return 1;
 }
 
 /** `quick` leaves out what trains for long. */

@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { type Claim, claims, claimTables, printClaims } from '../../bench/lib/claims.js';
 import { type GrowthReport, growthClaims, growthOf, slope } from '../../bench/lib/growth_report.js';
 import { type TrainReport, trainClaims } from '../../bench/lib/train_report.js';
-import type { SweepState } from '../../bench/sweep/state.js';
+import type { SweepState } from '../../ts/bench_state.js';
 
 const claim = (what: string, measured: number | undefined, more: Partial<Claim> = {}): Claim => {
   return { what, target: 2, better: 'higher', unit: '×', measured, ...more };

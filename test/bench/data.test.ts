@@ -3,9 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { openDataset, repeated } from '../../bench/data/dataset.js';
-import { GENERATORS, generate } from '../../bench/data/generate.js';
-import { readNpy } from '../../bench/data/npy.js';
-import { readVecs } from '../../bench/data/vecs.js';
+import { GENERATORS, type Generator, rowStream } from '../../ts/data_generate.js';
 
 let folder: string;
 beforeAll(() => {
@@ -24,91 +22,15 @@ function file(name: string, ...parts: (ArrayBufferView | string)[]): string {
   return path;
 }
 
-function header(dict: string, major = 1): Buffer {
-  const text = `${dict}\n`;
-  const start = Buffer.from(`\x93NUMPY${String.fromCharCode(major)}\0`, 'latin1');
-  const length = Buffer.alloc(major === 1 ? 2 : 4);
-  if (major === 1) length.writeUInt16LE(text.length);
-  else length.writeUInt32LE(text.length);
-  return Buffer.concat([start, length, Buffer.from(text, 'latin1')]);
+function generate(kind: Generator, rows: number, queries: number, dim: number, seed: number) {
+  const stream = rowStream(kind, dim, seed);
+  const make = (n: number) => {
+    const data = new Float32Array(n * dim);
+    stream.next(data);
+    return { data };
+  };
+  return { base: make(rows), queries: make(queries) };
 }
-
-const dict = (descr: string, shape: string, order = 'False'): string =>
-  `{'descr': '${descr}', 'fortran_order': ${order}, 'shape': (${shape}), }`;
-
-describe('readNpy', () => {
-  it('reads f4, u1 and i1 as they are', () => {
-    const f4 = readNpy(file('a.npy', header(dict('<f4', '2, 3')), Float32Array.of(1, -2, 3.5, 4, 5, 1e-40)));
-    expect(f4).toMatchObject({ rows: 2, dim: 3, data: Float32Array.of(1, -2, 3.5, 4, 5, 1e-40) });
-    const u1 = readNpy(file('b.npy', header(dict('|u1', '1, 3'), 2), Uint8Array.of(0, 128, 255)));
-    expect(u1.data).toEqual(Uint8Array.of(0, 128, 255));
-    const i1 = readNpy(file('c.npy', header(dict('|i1', '3, 1'), 3), Int8Array.of(-128, 0, 127)));
-    expect(i1).toMatchObject({ rows: 3, dim: 1, data: Int8Array.of(-128, 0, 127) });
-  });
-
-  it('widens f2: normal, denormal, signed zero, the largest', () => {
-    const half = Uint16Array.of(0x3c00, 0xc000, 0x0001, 0x03ff, 0x8000, 0x7bff);
-    const { data } = readNpy(file('h.npy', header(dict('<f2', '2, 3')), half));
-    expect(data).toEqual(Float32Array.of(1, -2, 2 ** -24, 1023 * 2 ** -24, -0, 65504));
-  });
-
-  it('reads the first rows alone', () => {
-    const path = file('l.npy', header(dict('<f4', '3, 2')), Float32Array.of(1, 2, 3, 4, 5, 6));
-    expect(readNpy(path, 2)).toMatchObject({ rows: 2, data: Float32Array.of(1, 2, 3, 4) });
-    expect(readNpy(path, 9).rows).toBe(3);
-  });
-
-  const six = Float32Array.of(1, 2, 3, 4, 5, 6);
-  it.each<[string, (ArrayBufferView | string)[], RegExp]>([
-    ['an empty file', [], /0 bytes, too few/],
-    ['another format', ['not a NumPy file'], /magic string/],
-    ['a future version', [header(dict('<f4', '2, 3'), 4), six], /format 1, 2 or 3, got 4/],
-    ['a header beyond the end', ['\x93NUMPY\x01\0\xff\xff{}'], /runs beyond the file/],
-    ['a header without shape', [header("{'descr': '<f4', 'fortran_order': False}"), six], /expected a header with/],
-    [
-      'a key twice',
-      [header("{'descr': '<f4', 'descr': '<f4', 'fortran_order': False}"), six],
-      /expected a header with/,
-    ],
-    ['big-endian values', [header(dict('>f4', '2, 3')), six], /<f2, <f4, \|u1, \|i1, got >f4/],
-    ['objects', [header(dict('|O', '2, 3')), six], /got \|O/],
-    ['Fortran order', [header(dict('<f4', '2, 3', 'True')), six], /Fortran order/],
-    ['one dimension', [header(dict('<f4', '6,')), six], /two dimensions .* \(6\)/],
-    ['no rows', [header(dict('<f4', '0, 3'))], /at least one row/],
-    ['a shape that overflows', [header(dict('<f4', '99999999999, 99999999999'))], /at most .* values/],
-    ['a truncated file', [header(dict('<f4', '2, 3')), six.subarray(0, 5)], /bytes for 2 × 3 of <f4, got/],
-    ['trailing bytes', [header(dict('<f4', '2, 3')), six, 'x'], /bytes for 2 × 3 of <f4, got/],
-    ['NaN', [header(dict('<f4', '2, 3')), Float32Array.of(1, 2, 3, 4, Number.NaN, 6)], /row 1, column 1 is NaN/],
-    ['an infinite half', [header(dict('<f2', '1, 2')), Uint16Array.of(0, 0xfc00)], /row 0, column 1 is -Infinity/],
-  ])('refuses %s', (_what, parts, message) => {
-    expect(() => readNpy(file('bad.npy', ...parts))).toThrow(message);
-  });
-});
-
-describe('readVecs', () => {
-  const int = (value: number): Int32Array => Int32Array.of(value);
-
-  it('reads fvecs, ivecs and bvecs', () => {
-    const f = readVecs(file('a.fvecs', int(2), Float32Array.of(1, 2), int(2), Float32Array.of(3, 4)));
-    expect(f).toMatchObject({ rows: 2, dim: 2, data: Float32Array.of(1, 2, 3, 4) });
-    const i = readVecs(file('a.ivecs', int(1), int(-7), int(1), int(2 ** 31 - 1)), 1);
-    expect(i).toMatchObject({ rows: 1, dim: 1, data: Int32Array.of(-7) });
-    const b = readVecs(file('a.bvecs', int(3), Uint8Array.of(1, 2, 255)));
-    expect(b).toMatchObject({ rows: 1, dim: 3, data: Uint8Array.of(1, 2, 255) });
-  });
-
-  it.each<[string, string, (ArrayBufferView | string)[], RegExp]>([
-    ['another name', 'a.bin', [int(1), int(1)], /ends in .fvecs/],
-    ['an empty file', 'b.fvecs', [], /0 bytes, too few/],
-    ['a negative count', 'b.fvecs', [int(-1), int(0)], /says -1 values/],
-    ['a count of zero', 'b.ivecs', [int(0)], /says 0 values/],
-    ['a truncated row', 'b.fvecs', [int(2), Float32Array.of(1, 2), int(2), Float32Array.of(1)], /no whole number/],
-    ['rows that differ in length', 'b.ivecs', [int(2), int(1), int(1), int(3), int(1), int(1)], /row 1 says 3 values/],
-    ['NaN', 'b.fvecs', [int(1), Float32Array.of(Number.NaN)], /row 0, column 0 is NaN/],
-  ])('refuses %s', (_what, name, parts, message) => {
-    expect(() => readVecs(file(name, ...parts))).toThrow(message);
-  });
-});
 
 describe('generate', () => {
   it.each(GENERATORS)('%s: the seed decides, values and their distances are finite', (kind) => {

@@ -1,8 +1,9 @@
 import { describe, expect, it } from 'vitest';
 import type { Dataset } from '../../bench/data/dataset.js';
-import { compareExact, recall, sameBits } from '../../bench/lib/exactness.js';
+import { compareExact, sameBits } from '../../bench/lib/exactness.js';
 import { interleave, ratio, spread } from '../../bench/lib/measure.js';
-import { markdownTable, short, table } from '../../bench/lib/table.js';
+import { recall } from '../../ts/bench_measure.js';
+import { markdownTable, short, table } from '../../ts/bench_table.js';
 
 describe('spread and ratio', () => {
   it('are medians with their range', () => {
@@ -66,9 +67,9 @@ describe('exactness', () => {
   });
 
   it('recall counts ids in any order, over a wider truth, for queries that repeat', () => {
-    expect(recall(found(2, 1), [1, 2], 2)).toBe(1);
-    expect(recall(found(2, 9), [1, 2, 9], 2, 3)).toBe(0.5);
-    expect(recall(found(1, 3, 2, 1), [1, 3], 1, 1)).toBe(0.5);
+    expect(recall([2, 1], [1, 2], 2)).toBe(1);
+    expect(recall([2, 9], [1, 2, 9], 2, 3)).toBe(0.5);
+    expect(recall([1, 3, 2, 1], [1, 3], 1, 1)).toBe(0.5);
   });
 });
 

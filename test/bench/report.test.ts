@@ -4,9 +4,9 @@ import { join } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
 import { openReport } from '../../bench/screenshot.mjs';
 import { sweepClaims } from '../../bench/sweep/claims.js';
-import { sweepPage } from '../../bench/sweep/page.js';
-import { printPoints, printSweep } from '../../bench/sweep/print.js';
-import type { Point, SweepState, SystemState } from '../../bench/sweep/state.js';
+import { sweepPage } from '../../ts/bench_page.js';
+import { printPoints, printSweep } from '../../ts/bench_print.js';
+import type { Point, SweepState, SystemState } from '../../ts/bench_state.js';
 
 const folder = mkdtempSync(join(tmpdir(), 'annex-report-test-'));
 afterAll(() => rmSync(folder, { recursive: true }));

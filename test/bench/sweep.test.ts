@@ -1,16 +1,7 @@
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { afterAll, describe, expect, it } from 'vitest';
-import { NpyWriter, writeIvecs, writeNpy } from '../../bench/data/cache.js';
-import { rowStream } from '../../bench/data/generate.js';
-import { readNpy } from '../../bench/data/npy.js';
-import { readVecs } from '../../bench/data/vecs.js';
-import { pareto, rateAt } from '../../bench/sweep/curve.js';
+import { describe, expect, it } from 'vitest';
 import { faiss, GRID, listsFor, ours } from '../../bench/sweep/systems.js';
-
-const folder = mkdtempSync(join(tmpdir(), 'annex-sweep-test-'));
-afterAll(() => rmSync(folder, { recursive: true }));
+import { pareto, rateAt } from '../../ts/bench_curve.js';
+import { rowStream } from '../../ts/data_generate.js';
 
 const at = (recall: number, rate: number) => ({ recall, rate });
 
@@ -55,24 +46,8 @@ describe('systems', () => {
   });
 });
 
-describe('files kept between runs', () => {
-  it('arrays in slices are what NumPy reads, and must be whole', () => {
-    const path = join(folder, 'x.npy');
-    const writer = new NpyWriter(path, 3, 2);
-    writer.write(Float32Array.of(1, 2));
-    expect(() => writer.close()).toThrow(/4 values before its end/);
-    writeNpy(path, Float32Array.of(1, 2, 3, 4, 5, 6), 2);
-    expect(readNpy(path)).toMatchObject({ rows: 3, dim: 2, data: Float32Array.of(1, 2, 3, 4, 5, 6) });
-    expect(readFileSync(path).length).toBe(128 + 24);
-  });
-
-  it('neighbours as .ivecs', () => {
-    const path = join(folder, 'x.ivecs');
-    writeIvecs(path, Int32Array.of(1, 2, 3, 4), 2);
-    expect(readVecs(path)).toMatchObject({ rows: 2, dim: 2, data: Int32Array.of(1, 2, 3, 4) });
-  });
-
-  it.each(['clustered', 'uniform', 'adversarial'] as const)('%s rows do not depend on the slices', (kind) => {
+describe('generated rows', () => {
+  it.each(['clustered', 'uniform', 'adversarial'] as const)('%s do not depend on the slices', (kind) => {
     const [whole, slices] = [new Float32Array(50 * 16), new Float32Array(50 * 16)];
     rowStream(kind, 16, 7).next(whole);
     const stream = rowStream(kind, 16, 7);
