@@ -57,6 +57,7 @@ const STEPS: readonly Step[] = [
   { name: 'calls', script: 'calls', args: [...quick, ...dataset] },
   { name: 'wasm', script: 'wasm', args: [...quick, ...dataset] },
   { name: 'matryoshka', script: 'matryoshka', args: [...quick, ...dataset] },
+  { name: 'file', script: 'file', args: quick, when: options.quick || options.large },
   { name: 'kernels', script: 'kernels', args: [], when: !options.quick },
   { name: 'train', script: 'train', args: dataset, when: !options.quick && !options.alone },
 ];

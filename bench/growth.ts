@@ -32,7 +32,7 @@ await orExitAsync(async () => {
   const grid = options.quick ? QUICK_GRID : GRID;
   const specs = [ourGraphs(grid)[0]!, graphPeers(grid)[0]!];
   const kept = readResult<GrowthReport>('growth')?.sweeps ?? [];
-  const report: GrowthReport = { machine: machine(), recall: RECALL, most, sweeps: [] };
+  const report: GrowthReport = { machine: machine(), recall: RECALL, sweeps: [] };
   for (const rows of SIZES.filter((size) => size <= most)) {
     say(`${rows.toLocaleString('en-US')} rows`);
     const data = await prepare({ generate: 'clustered', rows, dim: DIM }, asked.k, say);

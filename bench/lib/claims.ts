@@ -1,6 +1,7 @@
 import { sweepClaims } from '../sweep/claims.js';
 import type { SweepState } from '../sweep/state.js';
 import { type CallsReport, verdict } from './calls_report.js';
+import { type FileReport, fileClaims } from './file_report.js';
 import { type FlatReport, findRun, ratioOf } from './flat_report.js';
 import { type GrowthReport, growthClaims } from './growth_report.js';
 import type { KernelsReport } from './kernels_report.js';
@@ -18,6 +19,7 @@ export interface Parts {
   readonly wasm?: WasmReport | undefined;
   readonly train?: TrainReport | undefined;
   readonly growth?: GrowthReport | undefined;
+  readonly file?: FileReport | undefined;
   readonly matryoshka?: MatryoshkaReport | undefined;
   /** One for each dataset and preset. */
   readonly sweeps?: readonly SweepState[] | undefined;
@@ -71,6 +73,7 @@ export function claims(parts: Parts): Claim[] {
     ...sweeps.filter(({ preset }) => preset === 'wasm-peers').flatMap(sweepClaims),
     ...trainClaims(parts.train),
     ...growthClaims(parts.growth),
+    ...fileClaims(parts.file),
     ...sweeps.filter(({ preset }) => preset !== 'wasm-peers').flatMap(sweepClaims),
   ];
 }

@@ -11,8 +11,6 @@ export const SIZES = [10_000, 30_000, 100_000, 300_000, 1_000_000] as const;
 export interface GrowthReport {
   readonly machine: Machine;
   readonly recall: number;
-  /** Rows of the largest set that was asked for. */
-  readonly most: number;
   /** One for each size. */
   readonly sweeps: SweepState[];
 }

@@ -15,7 +15,9 @@ export function page(parts: Parts): string {
   const body = [
     '<h1>annex: benchmarks</h1>',
     flat && about(flat),
-    ...claimTables(claims(parts)).map(({ head, rows }) => htmlTable('Targets', head, rows)),
+    ...claimTables(claims(parts)).map(({ head, rows }, i) =>
+      htmlTable(i ? 'Targets by dataset' : 'Targets', head, rows),
+    ),
     ...(parts.sweeps ?? []).flatMap(sweepSections),
     parts.growth && growthSection(parts.growth),
     parts.matryoshka && matryoshkaSection(parts.matryoshka),

@@ -9,7 +9,7 @@ export const REFERENCE = fileURLToPath(new URL('../reference/', import.meta.url)
 export { type Machine, machine } from '../../ts/bench_machine.js';
 
 /** The parts beside sweeps that `npm run bench` joins and `bench:claims` judges; each bench writes its own. */
-const PARTS = ['flat', 'calls', 'kernels', 'wasm', 'train', 'growth', 'matryoshka'] as const;
+const PARTS = ['flat', 'calls', 'kernels', 'wasm', 'train', 'growth', 'matryoshka', 'file'] as const;
 
 export function writeResult(name: string, value: unknown): string {
   mkdirSync(RESULTS, { recursive: true });

@@ -1,0 +1,98 @@
+// What a file costs: saving, loading and mapping a graph, over what the machine reads from its cache of the disk.
+import { closeSync, mkdtempSync, openSync, readSync, rmSync, statSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { HnswIndex, inspect, open } from 'annex';
+import { readNpy } from './data/npy.js';
+import { prepare } from './data/prepare.js';
+import { orExitAsync, parse, QUICK } from './lib/cli.js';
+import { type FileReport, printFile } from './lib/file_report.js';
+import { interleave, spread } from './lib/measure.js';
+import { machine, writeResult } from './lib/results.js';
+
+const options = parse('bench -- file', 'Saving, loading and mapping the file of a graph over generated rows × 128.', {
+  ...QUICK,
+  rows: { type: 'number', help: 'default 1000000, with --quick 20000' },
+  repetitions: { type: 'number', help: 'default 5' },
+});
+
+/** Milliseconds of reading a file that was read before, into memory that is there already: no load can be faster. */
+function read(path: string, into: Uint8Array): number {
+  const start = performance.now();
+  const fd = openSync(path, 'r');
+  for (let at = 0; at < into.length; ) at += readSync(fd, into, at, Math.min(into.length - at, 1 << 24), at);
+  closeSync(fd);
+  return performance.now() - start;
+}
+
+async function timed(work: () => unknown): Promise<number> {
+  const start = performance.now();
+  await work();
+  return performance.now() - start;
+}
+
+await orExitAsync(async () => {
+  const rows = options.rows ?? (options.quick ? 20_000 : 1_000_000);
+  const say = (text: string): void => void process.stderr.write(`${text}\n`);
+  const { base, query, dim } = await prepare({ generate: 'clustered', rows, queries: 1000, dim: 128 }, 10, say);
+  const folder = mkdtempSync(join(tmpdir(), 'annex-file-bench-'));
+  const path = join(folder, 'graph.annex');
+  try {
+    const index = await HnswIndex.create({ dim });
+    say(`building a graph of ${rows.toLocaleString('en-US')} rows`);
+    await index.add(readNpy(base).data as Float32Array);
+    const one = (readNpy(query).data as Float32Array).slice(0, dim);
+    await index.save(path);
+    const bytes = statSync(path).size;
+    const { sections } = await inspect(path);
+    const parts = sections.reduce((sum, { length }) => sum + length, 0);
+    const into = new Uint8Array(bytes);
+    let first = 0;
+    const [floor = [], load = [], save = [], map = []] = await interleave(
+      [
+        async () => read(path, into),
+        async () => {
+          let loaded: Awaited<ReturnType<typeof open>> | undefined;
+          const ms = await timed(async () => {
+            loaded = await open(path);
+          });
+          loaded?.close();
+          return ms;
+        },
+        async () => timed(() => index.save(path)),
+        async () => {
+          const start = performance.now();
+          const mapped = await HnswIndex.open(path, { mmap: true });
+          const opened = performance.now();
+          mapped.searchSync(one, 10);
+          first = Math.max(first, performance.now() - opened);
+          mapped.close();
+          return opened - start;
+        },
+      ],
+      options.repetitions ?? 5,
+    );
+    index.close();
+    const [readMs, loadMs, saveMs, mapMs] = [floor, load, save, map].map((list) => spread(list).median) as [
+      number,
+      number,
+      number,
+      number,
+    ];
+    const report: FileReport = {
+      machine: machine(),
+      rows,
+      dim,
+      bytes,
+      parts,
+      readMs,
+      loadMs,
+      saveMs,
+      mapMs,
+      firstMs: first,
+    };
+    process.stdout.write(`${printFile(report)}\nwritten to ${writeResult('file', report)}\n`);
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+});
