@@ -40,6 +40,7 @@ export async function openReport(path, { picture, dark = false } = {}) {
       });
       return { titles: points.map((point) => point.textContent ?? ''), hidden: outside.length };
     });
+    if (titles.length === 0) problems.push('no point is drawn');
     if (hidden > 0) problems.push(`${hidden} of ${titles.length} points are out of sight`);
     if (picture !== undefined) await page.locator('figure').first().screenshot({ path: picture });
     return { points: titles.length, titles, problems };

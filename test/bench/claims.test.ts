@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs';
+import { readFileSync, statSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { type Claim, claims, claimTables, printClaims } from '../../bench/lib/claims.js';
 import { type GrowthReport, growthClaims, growthOf, slope } from '../../bench/lib/growth_report.js';
@@ -88,6 +88,12 @@ describe('README', () => {
 
   it('states no figure of speed or size but in the table that claims write', () => {
     expect(claimed(outside)).toEqual([]);
+  });
+
+  it('shows a picture that is there, and small', () => {
+    const pictures = [...text.matchAll(/!\[[^\]]*\]\(([^)]+)\)/g)].map(([, path]) => path!);
+    expect(pictures).toEqual(['bench/reference/recall.png']);
+    expect(statSync(new URL(`../../${pictures[0]}`, import.meta.url)).size).toBeLessThan(150_000);
   });
 
   it.each(['3.5 × hnswlib', 'takes 20 µs', '40 % of the memory', 'faster than FAISS', '5 times', '9,000 queries/s'])(

@@ -83,6 +83,15 @@ describe('the report in Chromium', () => {
     expect(problems.join('\n')).toMatch(/console: oh[\s\S]*page: no/);
     expect(problems.join('\n')).toMatch(/request: http/);
   });
+
+  it('must draw points, in sight', async () => {
+    const path = join(folder, 'bare.html');
+    const page = sweepPage(state);
+    writeFileSync(path, page.replace(/<svg[\s\S]*?<\/svg>/g, ''));
+    expect((await openReport(path)).problems).toEqual(['no point is drawn']);
+    writeFileSync(path, page.replace('</style>', 'svg path { transform: translate(2000px) }</style>'));
+    expect((await openReport(path)).problems).toEqual([expect.stringMatching(/^\d+ of \d+ points are out of sight$/)]);
+  });
 });
 
 describe('tables and targets of a sweep', () => {
