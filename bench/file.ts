@@ -3,8 +3,7 @@ import { closeSync, mkdtempSync, openSync, readSync, rmSync, statSync } from 'no
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { HnswIndex, inspect, open } from 'annex';
-import { readNpy } from './data/npy.js';
-import { prepare } from './data/prepare.js';
+import { rowStream } from './data/generate.js';
 import { orExitAsync, parse, QUICK } from './lib/cli.js';
 import { type FileReport, printFile } from './lib/file_report.js';
 import { interleave, spread } from './lib/measure.js';
@@ -15,6 +14,8 @@ const options = parse('bench -- file', 'Saving, loading and mapping the file of 
   rows: { type: 'number', help: 'default 1000000, with --quick 20000' },
   repetitions: { type: 'number', help: 'default 5' },
 });
+
+const DIM = 128;
 
 /** Milliseconds of reading a file that was read before, into memory that is there already: no load can be faster. */
 function read(path: string, into: Uint8Array): number {
@@ -33,15 +34,16 @@ async function timed(work: () => unknown): Promise<number> {
 
 await orExitAsync(async () => {
   const rows = options.rows ?? (options.quick ? 20_000 : 1_000_000);
-  const say = (text: string): void => void process.stderr.write(`${text}\n`);
-  const { base, query, dim } = await prepare({ generate: 'clustered', rows, queries: 1000, dim: 128 }, 10, say);
+  const stream = rowStream('clustered', DIM, 1);
+  const [base, query] = [new Float32Array(rows * DIM), new Float32Array(DIM)];
+  stream.next(base);
+  stream.next(query);
   const folder = mkdtempSync(join(tmpdir(), 'annex-file-bench-'));
   const path = join(folder, 'graph.annex');
   try {
-    const index = await HnswIndex.create({ dim });
-    say(`building a graph of ${rows.toLocaleString('en-US')} rows`);
-    await index.add(readNpy(base).data as Float32Array);
-    const one = (readNpy(query).data as Float32Array).slice(0, dim);
+    const index = await HnswIndex.create({ dim: DIM });
+    process.stderr.write(`building a graph of ${rows.toLocaleString('en-US')} rows\n`);
+    await index.add(base);
     await index.save(path);
     const bytes = statSync(path).size;
     const { sections } = await inspect(path);
@@ -64,7 +66,7 @@ await orExitAsync(async () => {
           const start = performance.now();
           const mapped = await HnswIndex.open(path, { mmap: true });
           const opened = performance.now();
-          mapped.searchSync(one, 10);
+          mapped.searchSync(query, 10);
           first = Math.max(first, performance.now() - opened);
           mapped.close();
           return opened - start;
@@ -82,7 +84,7 @@ await orExitAsync(async () => {
     const report: FileReport = {
       machine: machine(),
       rows,
-      dim,
+      dim: DIM,
       bytes,
       parts,
       readMs,
