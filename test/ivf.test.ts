@@ -309,6 +309,32 @@ describe('on the WordNet sample', () => {
     },
   );
 
+  // Neighbours among a few rows lie far apart, in lists that a search without a filter need not look into.
+  it.each([0.5, 0.1, 0.01, 0.001])(
+    'with a filter of %d of the rows the default finds as much as without',
+    async (share) => {
+      const allowed = Float64Array.from({ length: n }, (_, i) => i).filter((i) => (i * 2654435761) % 1e6 < share * 1e6);
+      const exact = keep(FlatIndex.createSync({ dim, metric: 'cosine' }));
+      exact.addSync(vectors);
+      const wanted = exact.searchBatchSync(queries, 10);
+      const among = exact.searchBatchSync(queries, 10, { filter: allowed });
+      const pq = { codec: 'pq', m: 64, bits: 4 } as const;
+      for (const options of [{}, { storage: 'f16' }, { storage: pq, rerank: 'f32' }] as const) {
+        const index = await build({ nlist: 128, ...options });
+        const usual = recallOf(index.searchBatchSync(queries, 10), wanted);
+        expect(recallOf(index.searchBatchSync(queries, 10, { filter: allowed }), among)).toBeGreaterThanOrEqual(usual);
+        const apart = !('storage' in options && options.storage === 'f16');
+        if (share !== 0.01) expect(index.stats().exactSearches > 0).toBe(apart && share < 0.01);
+      }
+      // With codes alone, as much as they tell in all lists.
+      const codes = await build({ nlist: 128, storage: pq });
+      const most = recallOf(codes.searchBatchSync(queries, 10, { filter: allowed, ...all }), among);
+      expect(recallOf(codes.searchBatchSync(queries, 10, { filter: allowed }), among)).toBeGreaterThanOrEqual(
+        most - 0.01,
+      );
+    },
+  );
+
   it('removed rows are gone at once, and their room after compact', async () => {
     const index = await build({ storage: 'sq8' });
     const gone = Float64Array.from({ length: 3000 }, (_, i) => 3 * i);

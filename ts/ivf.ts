@@ -57,8 +57,10 @@ export interface IvfCreatedWith extends CreatedWith {
 
 interface ListSearch {
   /**
-   * Lists to look into: more find better and take longer. More than nlist is nlist; default √nlist, rounded up. Where they
-   * hold fewer than k rows (that a filter allows), further lists are looked into.
+   * Lists to look into: more find better and take longer. More than nlist is nlist; default √nlist, rounded up, and with a
+   * filter as many more as it takes to look at as many rows that it allows. Where they hold fewer than k such rows, further
+   * lists are looked into; where it is cheaper, and the index keeps its rows apart, all allowed rows instead
+   * (`stats().exactSearches` counts those searches).
    */
   nprobe?: number | undefined;
   /**

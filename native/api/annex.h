@@ -150,7 +150,7 @@ typedef struct AnnexStats {
   double trained;         /* 1: ready to add; kinds without training are always */
   double code_searches;   /* hnsw: filtered searches answered by a scan of the codes of what the filter allows */
   double hops;            /* hnsw: nodes expanded, over all searches */
-  double exact_searches;  /* hnsw: filtered searches answered by an exact scan of what the filter allows */
+  double exact_searches;  /* hnsw, ivf: filtered searches answered by an exact scan of what the filter allows */
 } AnnexStats;
 void annex_stats(const AnnexIndex* index, AnnexStats* out);
 /* 0 for a mapped file that nothing has touched yet; annex_stats, like almost any call, then loads it first. */

@@ -7,13 +7,21 @@
 #include "index/flat_search.h"
 #include "index/hnsw.h"
 #include "index/input.h"
+#include "index/ivf_coarse.h"
 #include "index/ivf_search.h"
 #include "index/ivf_train.h"
 #include "index/ivf_writer.h"
+#include "index/row_scorer.h"
 #include "index/staging.h"
 #include "kernels/dispatch.h"
 
 namespace annex {
+namespace {
+
+// Queries times lists that one search plans for with a filter, and queries at least.
+constexpr size_t kMostPlanned = size_t{1} << 22, kLeastPlanned = 64;
+
+}  // namespace
 
 IvfIndex::IvfIndex(const IvfOptions& options, Codec* codec)
     : options_(options),
@@ -98,6 +106,7 @@ Stats IvfIndex::stats() const {
                       lists_.bytes_fixed();
   stats.scanned = scanned_.load(std::memory_order_relaxed);
   stats.rescored = rescored_.load(std::memory_order_relaxed);
+  stats.exact_searches = exact_searches_.load(std::memory_order_relaxed);
   stats.trained = options_.learns_centre() || trained_.load(std::memory_order_acquire);
   return stats;
 }
@@ -148,6 +157,8 @@ Status IvfIndex::nearest_lists(const float* rows, size_t n, size_t count, size_t
     if (complete) return Status::ok;
     request.params.ef_search = 0;
   }
+  CoarseSearch search(centroids_, centroid_ids_, rows, n, count);
+  if (search.serves()) return search.run(threads, cancel, lists, distances);
   return FlatSearch(centroids_, centroid_ids_, request).run();
 }
 
@@ -366,10 +377,31 @@ Status IvfIndex::search(const SearchRequest& request) const {
   }
   if (!trained_.load(std::memory_order_acquire) && !options_.learns_centre()) return not_trained("search");
   const ReadGuard guard(lock_);
+  if (request.filter.kind == Filter::Kind::all) return search_some(request);
+  // With a filter a query may look into all lists: of large batches some queries at a time, so that plans stay small.
+  Status status = check_input(shape_, request.type, "query", request.queries, request.nq, 0);
+  SearchRequest part = request;
+  const size_t bytes = shape_.input_bytes(), most = std::max(kLeastPlanned, kMostPlanned / options_.nlist);
+  for (size_t q = 0; q < request.nq && shape_.metric == Metric::cosine && status == Status::ok; ++q) {
+    status = check_direction(shape_, query_norm(shape_, static_cast<const uint8_t*>(request.queries) + q * bytes), q);
+  }
+  for (size_t done = 0; done < std::max<size_t>(1, request.nq) && status == Status::ok; done += most) {
+    part.nq = std::min(most, request.nq - done);
+    part.queries = static_cast<const uint8_t*>(request.queries) + done * bytes;
+    part.ids = request.ids + done * request.k;
+    part.distances = request.distances + done * request.k;
+    if (request.counts != nullptr) part.counts = request.counts + done;
+    status = search_some(part);
+  }
+  return status;
+}
+
+Status IvfIndex::search_some(const SearchRequest& request) const {
   IvfSearch search(*this, request);
   const Status status = search.run();
   scanned_.fetch_add(search.scanned(), std::memory_order_relaxed);
   rescored_.fetch_add(search.rescored(), std::memory_order_relaxed);
+  exact_searches_.fetch_add(search.exact_searches(), std::memory_order_relaxed);
   return status;
 }
 

@@ -47,6 +47,7 @@ class IvfIndex final : public Index {
   /// Lists that an entry of each row is in.
   size_t copies() const { return 1 + options_.spill; }
   const float* centroid(size_t list) const { return reinterpret_cast<const float*>(centroids_.row(list)); }
+  Status search_some(const SearchRequest& request) const;
   /// The `count` lists nearest to each of n rows of floats, nearest first, with their distances.
   Status nearest_lists(const float* rows, size_t n, size_t count, size_t threads, const int32_t* cancel, double* lists,
                        float* distances) const;
@@ -81,6 +82,7 @@ class IvfIndex final : public Index {
   Buffer<Place> places_;  // copies() of each slot, side by side; empty until needed
   std::atomic<size_t> size_{0};
   mutable std::atomic<uint64_t> scanned_{0};
+  mutable std::atomic<uint64_t> exact_searches_{0};
   mutable std::atomic<uint64_t> rescored_{0};
 };
 

@@ -22,6 +22,8 @@ constexpr size_t kTogetherQueries = 64;              // queries that do
 constexpr size_t kPreparedBytes = size_t{16} << 10;  // prepared queries beyond this fill the cache by themselves
 constexpr size_t kWorthThreads = size_t{1} << 20;    // bytes of lists below which one thread is faster
 constexpr float kRerankFactor = 10;
+constexpr double kFilterSlack = 1.5;  // as a filter's rows spread more than in proportion
+constexpr double kByAddress = 4;      // times what a byte costs that is read in sequence
 
 }  // namespace
 
@@ -74,13 +76,7 @@ Status IvfSearch::run() {
   status = prepare(threads);
   if (status != Status::ok) return status;
   if (k_ == 0 || request_.nq == 0 || filter_.count() == 0) return Status::ok;
-  // Where a filter leaves fewer rows than the probes would look at, those rows are looked at instead.
-  const EntryLayout& layout = index_.lists_.layout();
-  const size_t expected = index_.options_.flat ? index_.lists_.entries() * layout.record_bytes() / shape_.stride()
-                                               : index_.lists_.entries() / index_.options_.nlist * nprobe_ / 4;
-  if (filter_.list() != nullptr && index_.options_.has_store() && filter_.count() <= std::max(expected, k_)) {
-    return run_allowed(threads);
-  }
+  if (weigh_filter()) return run_allowed(threads);
   status = index_.options_.flat ? measure_centre() : find_lists(threads);
   if (status != Status::ok) return status;
   const size_t bytes =
@@ -125,6 +121,25 @@ Status IvfSearch::prepare(size_t) {
   heap_k_ *= copies_;
   together_ = nq > 1 && (index_.codec_ == nullptr || index_.codec_->query_bytes() <= kPreparedBytes);
   return Status::ok;
+}
+
+// True where the rows that a filter allows are to be looked at one by one, and no lists. Allowed rows lie further apart
+// than rows do: with the default nprobe as many of them are looked at as there would be rows without a filter.
+bool IvfSearch::weigh_filter() {
+  if (filter_.all()) return false;
+  const double rows = static_cast<double>(index_.ids_.size()), allowed = static_cast<double>(filter_.count());
+  if (request_.params.nprobe == 0) {
+    const double wide = std::ceil(static_cast<double>(nprobe_) * kFilterSlack * rows / allowed);
+    nprobe_ = static_cast<size_t>(std::min(wide, static_cast<double>(index_.options_.nlist)));
+  }
+  if (filter_.list() == nullptr || !index_.options_.has_store()) return false;
+  const double share = static_cast<double>(nprobe_) / static_cast<double>(index_.options_.nlist);
+  const double entries = static_cast<double>(index_.lists_.entries());
+  // The caller's nprobe may be too low for a filter: where the lists hold many more rows, all allowed ones cost little.
+  if (filter_.count() <= k_ || (request_.params.nprobe != 0 && kByAddress * allowed <= share * entries)) return true;
+  const double listed = share * static_cast<double>(index_.lists_.layout().list_bytes(index_.lists_.entries()));
+  const double by_address = index_.options_.flat ? 1 : kByAddress;  // of a flat index few rows are to be exact
+  return by_address * allowed * static_cast<double>(shape_.stride()) <= listed;
 }
 
 Status IvfSearch::find_lists(size_t threads) {
@@ -305,6 +320,7 @@ Status IvfSearch::run_allowed(size_t threads) {
       scan_.score(tile, nullptr, tile.n, q, heap, scratch.rows);
     }
     scanned_.fetch_add(filter_.count(), std::memory_order_relaxed);
+    exact_.fetch_add(1, std::memory_order_relaxed);
     write_answer(request_, q, heap);
   });
   if (outcome == Status::out_of_memory) return out_of_memory(k_ * sizeof(Neighbor));

@@ -14,6 +14,8 @@ class IvfSearch {
   Status run();
   uint64_t scanned() const { return scanned_; }
   uint64_t rescored() const { return rescored_; }
+  /// Queries answered from all rows that the filter allows.
+  uint64_t exact_searches() const { return exact_; }
 
  private:
   /// What becomes of a row that a scan lets pass.
@@ -33,6 +35,7 @@ class IvfSearch {
   struct Scratch;  // what one thread needs (ivf_search.cpp)
 
   Status prepare(size_t threads);
+  bool weigh_filter();
   Status find_lists(size_t threads);
   Status measure_centre();
   Status run_queries_apart(size_t threads);
@@ -83,6 +86,7 @@ class IvfSearch {
   Pooled<Plan> plan_;
   std::atomic<uint64_t> scanned_{0};
   std::atomic<uint64_t> rescored_{0};
+  std::atomic<uint64_t> exact_{0};
 };
 
 }  // namespace annex

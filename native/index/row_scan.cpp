@@ -139,6 +139,30 @@ void RowScan::seed(const RowTile& tile, const QueryGroup& group, const uint8_t* 
   }
 }
 
+bool RowScan::order(const RowTile& tile, const QueryGroup& group, Scratch& scratch, float* out, size_t stride) const {
+  const size_t n = tile.n, padded = round_up(n, kPanelRows);
+  const uint8_t* codes =
+      together(reinterpret_cast<const uint8_t*>(prepared_->codes.data()), code_stride_, group, scratch);
+  if (codes == nullptr || !scratch.sums.resize(group.count * padded)) return false;
+  kernels_.sums_u8(reinterpret_cast<const int8_t*>(codes), code_stride_, group.count, tile.panels, n, shape_.dim,
+                   scratch.sums.data());
+  for (size_t i = 0; i < group.count; ++i) {
+    const QueryTerms terms = sidecar_order(shape_.metric, prepared_->sidecar[group.number(i)]);
+    const float u0 = terms.u[0], u2 = terms.u[2];
+    const int32_t* sums = scratch.sums.data() + i * padded;
+    float* to = out + i * stride;
+    for (size_t r = 0; r < n; ++r) {
+      to[r] = -(tile.terms.scale[r] * static_cast<float>(sums[r]) + tile.terms.a[r] * u0 + tile.terms.c[r] * u2);
+    }
+  }
+  return true;
+}
+
+double RowScan::code_error(size_t query) const {
+  const SidecarQuery& coded = prepared_->sidecar[query];
+  return coded.norm > 0 ? coded.error / coded.norm : 0;
+}
+
 void RowScan::look_sidecar(const RowTile& tile, const QueryGroup& group, Scratch& scratch) const {
   const uint8_t* codes =
       together(reinterpret_cast<const uint8_t*>(prepared_->codes.data()), code_stride_, group, scratch);

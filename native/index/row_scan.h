@@ -73,6 +73,12 @@ class RowScan {
   static constexpr size_t kGatherRows = 64;
   /// The canonical distances of rows hits[0 … n) of the tile (null: all), n ≤ kGatherRows.
   void measure(const RowTile& tile, const uint32_t* hits, size_t n, size_t query, float* out, Scratch& scratch) const;
+  /// What orders the rows of a tile by their likely distance, the nearest least, from their narrow copies and those of
+  /// the queries: out[i][row], `stride` floats from query to query. False: out of memory.
+  [[nodiscard]] bool order(const RowTile& tile, const QueryGroup& group, Scratch& scratch, float* out,
+                           size_t stride) const;
+  /// The error of a query's narrow copy, of its length.
+  double code_error(size_t query) const;
   /// Of any number of rows, pushed onto the query's heap.
   void score(const RowTile& tile, const uint32_t* hits, size_t n, size_t query, TopK& heap, Scratch& scratch) const;
 

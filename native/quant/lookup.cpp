@@ -17,7 +17,7 @@ constexpr float kMostFloored = 254.9f;
 
 LookupScale quantize(const float* tables, size_t m, size_t width, uint8_t* lut, float most, float offset) {
   const CodeKernels& k = kernels().codes;
-  constexpr size_t kSome = 64;  // tables at a time
+  constexpr size_t kSome = 256;  // tables at a time
   float low[kSome], high[kSome];
   float widest = 0, second = 0;
   double bias = 0, size = 0;
@@ -47,7 +47,7 @@ LookupScale quantize(const float* tables, size_t m, size_t width, uint8_t* lut, 
   }
   for (size_t first = 0; first < m; first += kSome) {
     const size_t count = std::min(kSome, m - first);
-    k.table_extents(tables + first * width, count, width, low, high);
+    if (m > kSome) k.table_extents(tables + first * width, count, width, low, high);
     k.quantize_tables(tables + first * width, count, width, low, inverse, offset, lut + first * width);
   }
   // Sums of floats one by one, and what is rounded here, err by less than this.
