@@ -46,6 +46,38 @@ describe('create', () => {
   });
 });
 
+describe('residual: false', () => {
+  it.each(['l2', 'ip', 'cosine'] as const)('%s: distances are those of the rows as coded', (metric) => {
+    const rows = floats(600, 16).map((x) => x + 0.3);
+    for (const bits of [4, 8]) {
+      const index = keep(IvfIndex.createSync({ dim: 16, nlist: 6, metric, residual: false, ...pq(8, bits) } as never));
+      expect(index.options()).toMatchObject({ residual: false });
+      index.trainSync(rows);
+      index.addSync(rows);
+      const decoded = keep(FlatIndex.createSync({ dim: 16, metric }));
+      for (let i = 0; i < 600; i++) decoded.addSync(index.get(i) as Float32Array);
+      const query = row(floats(1, 16, 5), 16, 0);
+      const exact = new Map([...decoded.searchSync(query, 600)].map(({ id, distance }) => [id, distance]));
+      const span = Math.max(...exact.values()) - Math.min(...exact.values());
+      for (const threads of [1, 2]) {
+        const found = index.searchSync(query, 600, { ...all, threads });
+        expect(found.ids.length).toBe(600);
+        // Under cosine rows as coded are not quite of length 1.
+        const most = (bits === 4 ? 0.02 : 1e-4) + (metric === 'cosine' ? 0.2 : 0);
+        for (const { id, distance } of found) {
+          expect(Math.abs(distance - (exact.get(id) as number))).toBeLessThan(most * span);
+        }
+      }
+    }
+  });
+
+  it('serves pq alone', async () => {
+    const make = (storage: string) => () => IvfIndex.create({ dim: 8, nlist: 2, residual: false, storage } as never);
+    await expectFailure(make('f32'), 'UNSUPPORTED', /residual: false serves storage pq/);
+    await expectFailure(make('rabitq'), 'UNSUPPORTED', /residual/);
+  });
+});
+
 describe('train', () => {
   it.each<[string, () => Float32Array]>([
     ['constant rows', () => new Float32Array(400 * 16).fill(3)],

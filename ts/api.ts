@@ -82,9 +82,9 @@ export interface Api {
   /** As `open`, at once, of a path or bytes. In a browser `await ready()` must have come before. */
   openSync(source: FileSyncSource, options?: OpenSyncOptions): AnyIndex;
   /**
-   * Reads an index that FAISS's `write_index` has written: IndexFlat, IndexHNSWFlat, IndexIVFFlat, and IndexIDMap of the
-   * first two. Searches find what FAISS finds; distances are annex's (`ip`: minus the inner product). The file is read
-   * as a whole.
+   * Reads an index that FAISS's `write_index` has written: Flat, ScalarQuantizer, PQ, HNSW (Flat, SQ, PQ), IVF (Flat, SQ,
+   * PQ) and their fast scans, under IDMap, PreTransform (OPQ, rotations, PCA, L2norm) and Refine. Searches find what FAISS
+   * finds; distances are annex's (`ip`: minus the inner product). The file is read as a whole, on this thread.
    *
    * @throws AnnexError UNSUPPORTED naming a kind of FAISS's that has no import, CORRUPT, IO, INVALID_TYPE, OUT_OF_MEMORY
    */

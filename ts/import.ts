@@ -1,15 +1,18 @@
 import type { AnyIndex } from './api.js';
 import type { BoundClass } from './bind.js';
-import { buildFile } from './container.js';
 import { describe } from './describe.js';
 import { AnnexError } from './errors.js';
-import { type FaissIndex, parseFaiss } from './import_faiss.js';
+import { fileOfCodes } from './import_codes.js';
+import { parseFaiss } from './import_faiss.js';
+import type { FaissIndex } from './import_faiss_turned.js';
 import { fileOfGraph } from './import_graph.js';
-import { fileOfHnswlib, type HnswlibOptions } from './import_hnswlib.js';
+import { checkHnswlib, fileOfHnswlib, type HnswlibOptions } from './import_hnswlib.js';
+import { fileOfLists } from './import_lists.js';
 import { checkOptions } from './names.js';
 import { located } from './open.js';
 import { parseSource, slicesOf } from './source.js';
-import { KEY, METRICS } from './spec.js';
+
+const GIVEN: readonly string[] = ['INVALID_ARGUMENT', 'DIMENSION_MISMATCH', 'NOT_FINITE', 'INVALID_ID', 'DUPLICATE_ID'];
 
 /** The classes that imports make. */
 export interface ImportClasses {
@@ -37,12 +40,13 @@ async function bytesOf(source: unknown): Promise<{ bytes: Uint8Array; path: stri
 }
 
 export async function importHnswlib(classes: ImportClasses, source: unknown, options: unknown): Promise<AnyIndex> {
-  const { dim, metric } = checkOptions<HnswlibOptions>('importHnswlib', options, ['dim', 'metric']);
+  const given = checkOptions<HnswlibOptions>('importHnswlib', options, ['dim', 'metric']);
+  checkHnswlib(given);
   const { bytes, path } = await bytesOf(source);
   try {
-    return (await classes.hnsw.open(fileOfHnswlib(bytes, { dim, metric }))) as AnyIndex;
+    return (await classes.hnsw.open(fileOfHnswlib(bytes, given))) as AnyIndex;
   } catch (error) {
-    throw located(error, path);
+    throw located(asDamage(error), path);
   }
 }
 
@@ -51,51 +55,47 @@ export async function importFaiss(classes: ImportClasses, source: unknown): Prom
   try {
     return await indexOf(classes, parseFaiss(bytes));
   } catch (error) {
-    throw located(error, path);
+    throw located(asDamage(error), path);
   }
 }
 
 async function indexOf(classes: ImportClasses, parsed: FaissIndex): Promise<AnyIndex> {
-  const { dim, metric } = parsed;
+  const ids = checkedIds(parsed.ids);
   switch (parsed.kind) {
     case 'flat': {
-      const index = await classes.flat.create({ dim, metric });
-      await index.add(parsed.rows, { ids: checkedIds(parsed.ids) });
+      const { dim, metric, rows } = parsed;
+      const index = await classes.flat.create({ dim, metric, storage: rows.storage });
+      await index.add(rows.values, { ids: ids ?? undefined });
       return index as AnyIndex;
     }
     case 'hnsw':
-      return (await classes.hnsw.open(fileOfGraph({ ...parsed, ids: checkedIds(parsed.ids) ?? null }))) as AnyIndex;
-    case 'ivf': {
-      const index = await classes.ivf.open(fileOfLists(parsed));
-      for (const { rows, ids } of parsed.lists) {
-        if (ids.length > 0) await index.add(rows, { ids: checkedIds(ids) });
-      }
-      return index as AnyIndex;
-    }
+      return (await classes.hnsw.open(fileOfGraph(parsed))) as AnyIndex;
+    case 'ivf':
+      return (await classes.ivf.open(fileOfLists(parsed))) as AnyIndex;
+    case 'codes':
+      for (const list of parsed.lists) checkedIds(list.ids);
+      return (await classes.ivf.open(fileOfCodes(parsed))) as AnyIndex;
   }
 }
 
-function checkedIds(ids: Float64Array | null): Float64Array | undefined {
-  const bad = ids?.findIndex((id) => !(id >= 0)) ?? -1;
-  if (bad < 0) return ids ?? undefined;
-  throw new AnnexError(
-    'UNSUPPORTED',
-    `row ${bad} has no id from 0 to 2^53 - 1 (${describe(ids?.[bad])}): give it another one`,
-  );
+/** What the core says of rows and options that a caller gave is damage where a file brought them. */
+function asDamage(error: unknown): unknown {
+  if (!(error instanceof AnnexError) || !GIVEN.includes(error.code)) return error;
+  return new AnnexError('CORRUPT', `what the file holds makes no index: ${error.message}`, { cause: error });
 }
 
-/** The file of an ivf index that has these centroids, and no rows yet. */
-function fileOfLists({ dim, metric, centroids }: FaissIndex & { kind: 'ivf' }): Uint8Array {
-  const nlist = centroids.length / dim;
-  const pairs = [KEY.kind, 2, KEY.dim, dim, KEY.metric, METRICS.indexOf(metric), KEY.storage, 0, KEY.nlist, nlist];
-  return buildFile([
-    { tag: 'OPTS', content: Float64Array.from(pairs) },
-    { tag: 'INFO', content: BigInt64Array.of(0n, 0n) },
-    { tag: 'IVF ', content: Uint32Array.of(1, 0, 0, 0) },
-    { tag: 'CENT', content: centroids },
-    { tag: 'LTAB', content: new Uint8Array(16 * nlist) },
-    { tag: 'LIST', content: new Uint8Array(0) },
-    // Rows apart from the lists, where there are such: none yet.
-    ...['ROWS', 'NORM'].map((tag) => ({ tag, content: new Uint8Array(0), critical: false })),
-  ]);
+/** Ids as annex has them: from 0 to 2^53 - 1, each once. */
+function checkedIds(ids: Float64Array | null): Float64Array | null {
+  if (ids === null) return null;
+  const bad = ids.findIndex((id) => !(id >= 0));
+  if (bad >= 0) {
+    throw new AnnexError(
+      'UNSUPPORTED',
+      `row ${bad} has no id from 0 to 2^53 - 1 (${describe(ids[bad])}): give it another one`,
+    );
+  }
+  const sorted = ids.slice().sort();
+  const twice = sorted.findIndex((id, i) => id === sorted[i + 1]);
+  if (twice < 0) return ids;
+  throw new AnnexError('UNSUPPORTED', `the id ${sorted[twice]} occurs twice: ids of annex are all different`);
 }

@@ -46,6 +46,18 @@ export class ByteReader {
     return Number(value);
   }
 
+  /** A 64-bit integer from `least` to `most`. */
+  whole(what: string, least: number, most: number): number {
+    const value = this.count(what, most);
+    if (value < least) throw this.fail(`expected ${what} of at least ${least}, got ${value}`);
+    return value;
+  }
+
+  /** A vector of floats, as a count and its items. */
+  floats(what: string): Float32Array<ArrayBuffer> {
+    return this.f32s(this.count(what, Math.floor(this.left / 4)));
+  }
+
   tag(): string {
     const at = this.#skip(4);
     return String.fromCharCode(...this.#bytes.subarray(at, at + 4));
@@ -58,7 +70,7 @@ export class ByteReader {
     return this.#bytes.slice(at, at + n) as Uint8Array<ArrayBuffer>;
   }
 
-  f32s(n: number): Float32Array {
+  f32s(n: number): Float32Array<ArrayBuffer> {
     return new Float32Array(this.bytes(4 * n).buffer);
   }
 

@@ -1,12 +1,13 @@
 import { buildFile } from './container.js';
 import { AnnexError } from './errors.js';
+import { type ImportedRows, idSections, normsOf, storageCode } from './import_rows.js';
 import { METRICS, type Metric } from './spec.js';
 
 /** A graph as other libraries keep it. */
 export interface ImportedGraph {
   readonly dim: number;
   readonly metric: Metric;
-  readonly rows: Float32Array;
+  readonly rows: ImportedRows;
   /** Ids by node; -1 for nodes that are removed. Null: 0, 1, 2 … */
   readonly ids: Float64Array | null;
   readonly m: number;
@@ -31,7 +32,7 @@ export function fileOfGraph(graph: ImportedGraph): Uint8Array {
       kind: 1,
       dim,
       metric: METRICS.indexOf(metric),
-      storage: 0,
+      storage: storageCode(rows),
       m,
       efConstruction: Math.max(1, graph.efConstruction),
     },
@@ -57,41 +58,23 @@ export function fileOfGraph(graph: ImportedGraph): Uint8Array {
     }
     list += level;
   }
-  let removed = 0;
-  let next = ids === null ? nodes : 0;
-  for (const id of ids ?? []) {
-    if (id === -1) removed++;
-    else next = Math.max(next, id + 1);
-  }
-  if (!Number.isSafeInteger(next)) throw new AnnexError('CORRUPT', 'an id is no safe integer');
+  if (ids?.some((id) => !Number.isSafeInteger(id + 1))) throw new AnnexError('CORRUPT', 'an id is no safe integer');
   const facts = new DataView(new ArrayBuffer(32));
   facts.setBigUint64(0, BigInt(nodes), true);
   facts.setBigUint64(8, BigInt(lists), true);
   facts.setUint32(16, nodes === 0 ? NONE : graph.entry, true);
   facts.setInt32(20, nodes === 0 ? -1 : (levels[graph.entry] ?? -1), true);
-  const info = BigInt64Array.of(BigInt(nodes - removed), BigInt(next));
   return buildFile([
     { tag: 'OPTS', content: Float64Array.from(pairs) },
-    { tag: 'INFO', content: info },
+    ...idSections(ids, nodes),
     { tag: 'HNSW', content: facts },
     { tag: 'LNK0', content: bottom },
     { tag: 'LNKU', content: upper },
     { tag: 'FRST', content: first },
     { tag: 'LEVL', content: levels },
-    { tag: 'ROWS', content: rows },
+    { tag: 'ROWS', content: rows.coded },
     ...(metric === 'l2' || metric === 'ip' || metric === 'cosine'
-      ? [{ tag: 'NORM', content: normsOf(rows, dim) }]
+      ? [{ tag: 'NORM', content: normsOf(rows.values, dim) }]
       : []),
-    ...(ids === null ? [] : [{ tag: 'IDS ', content: BigInt64Array.from(ids, BigInt) }]),
   ]);
-}
-
-function normsOf(rows: Float32Array, dim: number): Float32Array {
-  const norms = new Float32Array(rows.length / dim);
-  for (let row = 0; row < norms.length; row++) {
-    let sum = 0;
-    for (let d = row * dim; d < (row + 1) * dim; d++) sum += (rows[d] as number) ** 2;
-    norms[row] = Math.sqrt(sum);
-  }
-  return norms;
 }

@@ -2,6 +2,7 @@ import { describe } from './describe.js';
 import { AnnexError } from './errors.js';
 import { ByteReader } from './import_bytes.js';
 import { fileOfGraph } from './import_graph.js';
+import { plainRows } from './import_rows.js';
 import { MAX_DIM, type Metric } from './spec.js';
 
 /** What hnswlib's files leave out. */
@@ -14,8 +15,7 @@ export interface HnswlibOptions {
 
 const MOST = 2 ** 31 - 17;
 
-/** The annex file of an index that hnswlib has saved (hnswalg.h, saveIndex): floats under l2, ip or cosine. */
-export function fileOfHnswlib(bytes: Uint8Array, { dim, metric }: HnswlibOptions): Uint8Array {
+export function checkHnswlib({ dim, metric }: HnswlibOptions): void {
   if (!(Number.isInteger(dim) && dim >= 1 && dim <= MAX_DIM)) {
     throw new AnnexError(
       'INVALID_ARGUMENT',
@@ -25,6 +25,10 @@ export function fileOfHnswlib(bytes: Uint8Array, { dim, metric }: HnswlibOptions
   if (!['l2', 'ip', 'cosine'].includes(metric)) {
     throw new AnnexError('INVALID_ARGUMENT', `expected metric "l2", "ip" or "cosine", got ${describe(metric)}`);
   }
+}
+
+/** The annex file of an index that hnswlib has saved (hnswalg.h, saveIndex): floats under l2, ip or cosine. */
+export function fileOfHnswlib(bytes: Uint8Array, { dim, metric }: HnswlibOptions): Uint8Array {
   const reader = new ByteReader(bytes);
   const linksAt = reader.count('an offset', 2 ** 32);
   reader.count('a capacity', 2 ** 53);
@@ -82,7 +86,17 @@ export function fileOfHnswlib(bytes: Uint8Array, { dim, metric }: HnswlibOptions
     const n = Math.min(mBottom, view.getUint16(node * stride, true));
     return Array.from({ length: n }, (_, i) => view.getUint32(node * stride + 4 + 4 * i, true));
   };
-  const graph = { dim, metric: metric as Metric, rows, ids, m: mUpper, efConstruction, entry, levels, links };
+  const graph = {
+    dim,
+    metric: metric as Metric,
+    rows: plainRows(rows),
+    ids,
+    m: mUpper,
+    efConstruction,
+    entry,
+    levels,
+    links,
+  };
   return fileOfGraph(graph);
 }
 

@@ -21,6 +21,11 @@ export interface ListOptions {
   spill?: number | undefined;
   /** Evens out the lengths of the lists in training. Default false. */
   balanced?: boolean | undefined;
+  /**
+   * With storage `pq`: codes say what a row differs from its list's centroid by (true, the default, and the finer), or
+   * false: the row itself, as FAISS's fast scan and IndexPQ have it.
+   */
+  residual?: boolean | undefined;
   /** Iterations of k-means in training, 1 … 1000. Default 10. */
   iterations?: number | undefined;
   /** Rows a centroid that training looks at: of a larger sample a part is drawn. Default 256. */
@@ -50,6 +55,8 @@ export interface IvfCreatedWith extends CreatedWith {
   readonly coarse: Coarse;
   readonly spill: number;
   readonly balanced: boolean;
+  /** Only where it is false. */
+  readonly residual?: boolean;
   readonly iterations: number;
   readonly maxPointsPerCentroid: number;
   readonly seed: number;

@@ -48,6 +48,7 @@ export const KINDS: readonly Kind[] = [
       coarse: choice(KEY.coarse, COARSES),
       spill: numeric(KEY.spill),
       balanced: flag(KEY.balanced),
+      residual: flag(KEY.residual),
       iterations: numeric(KEY.iterations),
       maxPointsPerCentroid: numeric(KEY.maxPoints),
       seed: numeric(KEY.seed),

@@ -76,6 +76,7 @@ export const KEY = {
   rotation: 22,
   rotatedDim: 23,
   anisotropic: 24,
+  residual: 25,
   threads: 100,
   efSearch: 101,
   nprobe: 102,

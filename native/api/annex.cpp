@@ -26,7 +26,7 @@ static_assert(static_cast<int>(annex::Scalar::bits) == ANNEX_STORE_BITS);
 static_assert(static_cast<int>(annex::Metric::jaccard) == ANNEX_JACCARD);
 static_assert(static_cast<int>(annex::Input::bits) == ANNEX_BITS);
 static_assert(static_cast<int>(annex::Key::sidecar) == ANNEX_KEY_SIDECAR);
-static_assert(static_cast<int>(annex::Key::anisotropic) == ANNEX_KEY_ANISOTROPIC);
+static_assert(static_cast<int>(annex::Key::residual) == ANNEX_KEY_RESIDUAL);
 static_assert(static_cast<int>(annex::Key::threads) == ANNEX_KEY_THREADS);
 static_assert(static_cast<int>(annex::Key::early_stop) == ANNEX_KEY_EARLY_STOP);
 static_assert(static_cast<int>(annex::Storage::rabitq) == ANNEX_STORE_RABITQ);

@@ -92,6 +92,8 @@ typedef enum AnnexKey {
   ANNEX_KEY_ROTATION = 22,       /* pq: AnnexRotation */
   ANNEX_KEY_ROTATED_DIM = 23,    /* pq: dimensions kept by the rotation; 0: all */
   ANNEX_KEY_ANISOTROPIC = 24,    /* pq under ip and cosine: weight of the error along the row, from 1 (off) on */
+  ANNEX_KEY_RESIDUAL =
+      25, /* ivf with pq: 0 codes rows themselves, 1 (default) what they differ from their centroid by */
   /* search */
   ANNEX_KEY_THREADS = 100,       /* 0 or absent: all of the pool */
   ANNEX_KEY_EF_SEARCH = 101,     /* hnsw: length of the candidate pool; at least k */

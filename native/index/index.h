@@ -36,6 +36,7 @@ enum class Key : int32_t {
   rotation = 22,
   rotated_dim = 23,
   anisotropic = 24,
+  residual = 25,
   threads = 100,
   ef_search = 101,
   nprobe = 102,

@@ -284,7 +284,7 @@ size_t IvfIndex::ids(size_t start, size_t n, double* out) const {
 void IvfIndex::decode_entry(Place place, uint8_t* record, uint8_t* scratch, void* row) const {
   lists_.take(place.list, place.at, record);
   if (codec_ != nullptr) {
-    codec_->decode(record, centroid(place.list), static_cast<float*>(row), scratch);
+    codec_->decode(record, options_.residual ? centroid(place.list) : nullptr, static_cast<float*>(row), scratch);
   } else if (shape_.float_input()) {
     kernels().decode[static_cast<size_t>(shape_.scalar)](record, shape_.dim, static_cast<float*>(row));
   } else {

@@ -58,6 +58,8 @@ class IvfIndex final : public Index {
   /// Where the entries of each slot stand; made by the first write that needs it, and kept from then on.
   Status make_places();
   Status load_trained(const SectionReader& sections);
+  /// The lists of loaded rows, of each of which the file says no more than in which one it is.
+  Status make_lists(const SectionReader& sections);
   void find_places(Buffer<Place>& places) const;
   /// Takes the entries of a slot out of their lists. `record` has room for one.
   void drop_entries(uint32_t slot, uint8_t* record);

@@ -169,7 +169,8 @@ Status IvfEncoder::encode_codes(const float* wide, size_t n, const uint32_t* lis
       while (stop < end && lists[order[stop]] == list) ++stop;
       if (list != UINT32_MAX) {
         for (size_t e = begin; e < stop; ++e) rows[e] = wide + order[e] / (1 + options_.spill) * dim;
-        codec_->encode(rows.data() + begin, stop - begin, centroid(list), coded.data(), scratch.data());
+        codec_->encode(rows.data() + begin, stop - begin, options_.residual ? centroid(list) : nullptr, coded.data(),
+                       scratch.data());
         for (size_t e = begin; e < stop; ++e) {
           std::memcpy(records + order[e] * bytes, coded.data() + (e - begin) * codec_->record_bytes(),
                       codec_->record_bytes());

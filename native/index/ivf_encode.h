@@ -22,12 +22,13 @@ class IvfEncoder {
                 const int32_t* cancel) const;
   /// The lists alone, of rows as floats.
   Status assign(const float* rows, size_t n, uint32_t* lists, const int32_t* cancel) const;
+  /// Narrow records of rows as floats, in lists that are known.
+  Status encode_narrow(const float* wide, size_t n, const uint32_t* lists, uint8_t* records) const;
 
  private:
   Status encode_block(const uint8_t* rows, size_t n, size_t named_from, uint32_t* lists, uint8_t* records,
                       const int32_t* cancel) const;
   Status encode_codes(const float* wide, size_t n, const uint32_t* lists, uint8_t* records) const;
-  Status encode_narrow(const float* wide, size_t n, const uint32_t* lists, uint8_t* records) const;
   Status encode_rows(const uint8_t* rows, size_t n, size_t named_from, uint8_t* records, const int32_t* cancel) const;
   uint32_t second_list(const float* row, const double* candidates, size_t count) const;
   const float* centroid(size_t list) const { return reinterpret_cast<const float*>(centroids_.row(list)); }

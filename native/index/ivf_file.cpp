@@ -7,6 +7,7 @@
 #include "base/parallel.h"
 #include "base/round.h"
 #include "index/ivf.h"
+#include "index/ivf_encode.h"
 
 namespace annex {
 namespace {
@@ -18,6 +19,9 @@ constexpr RowTags kCentroidTags = {make_tag("CROW"), make_tag("CNRM"), make_tag(
 
 // Centroids as floats alone, as imports bring them: instead of the sections of a row store.
 constexpr Tag kPlainTag = make_tag("CENT");
+// The list of each row, as imports bring it: instead of the lists, where these hold narrow copies.
+constexpr Tag kAssignedTag = make_tag("ASGN");
+constexpr size_t kRowsAtOnce = 4096;
 
 struct Facts {
   uint32_t trained, reserved;
@@ -178,11 +182,51 @@ Status IvfIndex::load_trained(const SectionReader& sections) {
   if (status != Status::ok) return status;
   for (size_t l = 0; l < options_.nlist; ++l) centroid_ids_.append(static_cast<int64_t>(l));
   if (codec_ != nullptr) status = codec_->load(sections);
-  if (status == Status::ok) status = lists_.load(sections, ids_.size(), copies());
+  const bool assigned = sections.has(kAssignedTag);
+  if (status == Status::ok && !assigned) status = lists_.load(sections, ids_.size(), copies());
   if (status == Status::ok && options_.has_store()) status = store_.load(kRowTags, sections, ids_.size());
+  if (status == Status::ok && assigned) status = make_lists(sections);
   if (status != Status::ok) return status;
   // Centroids that a graph refuses (a damaged file, mapped and unread) are looked at one by one.
   return make_graph(centroids_, &graph_) == Status::out_of_memory ? Status::out_of_memory : Status::ok;
+}
+
+Status IvfIndex::make_lists(const SectionReader& sections) {
+  if (options_.entry() != IvfOptions::Entry::narrow || shape_.scalar != Scalar::f32 || copies() != 1) {
+    return corrupt(kAssignedTag, "an index with these options keeps its lists");
+  }
+  Buffer<uint32_t> lists, sizes;
+  Buffer<uint8_t> records;
+  const size_t n = ids_.size(), bytes = lists_.layout().record_bytes();
+  const Status status = sections.borrow(kAssignedTag, Content::steering, n, &lists);
+  if (status != Status::ok) return status;
+  if (!sizes.resize_zeroed(options_.nlist) || !records.resize(std::min(n, kRowsAtOnce) * bytes)) {
+    return out_of_memory(options_.nlist * 4 + kRowsAtOnce * bytes);
+  }
+  for (size_t row = 0; row < n; ++row) {
+    if (lists[row] >= options_.nlist) {
+      return corrupt(kAssignedTag, "row %zu is in list %u, which there is not", row, lists[row]);
+    }
+    ++sizes[lists[row]];
+  }
+  Status made = lists_.reserve(sizes.data(), lock_);
+  const IvfEncoder encoder(centroids_, centroid_ids_, options_, codec_, lists_.layout());
+  for (size_t first = 0; first < n && made == Status::ok;) {
+    const size_t count = std::min({kRowsAtOnce, n - first, store_.block_rows() - first % store_.block_rows()});
+    const float* rows = reinterpret_cast<const float*>(store_.row(first));
+    made = check_finite(kRowTags.rows, rows, count * shape_.dim);
+    if (made == Status::ok) made = encoder.encode_narrow(rows, count, lists.data() + first, records.data());
+    for (size_t i = 0; i < count && made == Status::ok; ++i) {
+      const uint32_t list = lists[first + i];
+      const uint8_t* record = records.data() + i * bytes;
+      const size_t at = lists_.size(list);
+      lists_.write(list, at, record, static_cast<uint32_t>(first + i));
+      lists_.set_size(list, at + 1);
+      lists_.raise_reach(list, lists_.layout().reach(record));
+    }
+    first += count;
+  }
+  return made;
 }
 
 }  // namespace annex

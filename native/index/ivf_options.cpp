@@ -21,6 +21,9 @@ Status check(const IvfOptions& o) {
     return fail(Status::invalid_argument,
                 "nlist is missing: expected how many lists there are, about 4 · √n for n rows");
   }
+  if (!o.residual && storage != Storage::pq) {
+    return fail(Status::unsupported, "residual: false serves storage pq, not %s: leave it out", storage_name(storage));
+  }
   if (!o.reranks) return Status::ok;
   if (o.rerank > Scalar::sq8) {
     return fail(Status::unsupported, "rerank is %s: expected f32, f16, bf16, sq8 or none",
@@ -101,6 +104,10 @@ Status read_ivf_options(const Option* options, size_t count, bool flat, IvfOptio
         status = read_whole("balanced", value, 0, 1, &whole);
         o.balanced = whole == 1;
         break;
+      case Key::residual:
+        status = read_whole("residual", value, 0, 1, &whole);
+        o.residual = whole == 1;
+        break;
       case Key::iterations: status = read_whole("iterations", value, 1, 1000, &o.iterations); break;
       case Key::max_points:
         status = read_whole("maxPointsPerCentroid", value, 1, size_t{1} << 24, &o.max_points);
@@ -142,6 +149,7 @@ size_t list_ivf_options(const IvfOptions& o, Option* out, size_t room) {
   list.add(Key::iterations, o.iterations);
   list.add(Key::max_points, o.max_points);
   list.add(Key::seed, o.seed);
+  if (!o.residual) list.add(Key::residual, 0);
   if (is_codec(o.common.storage)) list_codec(o.codec, &list);
   return list.count();
 }

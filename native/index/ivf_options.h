@@ -17,6 +17,7 @@ struct IvfOptions {
   bool coarse_graph = false;
   size_t spill = 0;
   bool balanced = false;
+  bool residual = true;  // pq codes what rows differ from their centroid by, not the rows themselves
   size_t iterations = 10;
   size_t max_points = 256;
   uint64_t seed = 0;

@@ -38,6 +38,7 @@ struct IvfSearch::Scratch {
   Buffer<CodeHit> hits;
   Buffer<CodeScan> scans;
   Buffer<float> distances;  // to the list's centroid
+  Buffer<float> lengths;    // without residuals: what a query's distance is counted from (codec.h)
   Buffer<double> all_lists;
   Buffer<float> all_distances;
   size_t first = 0;  // query of the group
@@ -215,6 +216,12 @@ Status IvfSearch::begin_group(Scratch& scratch, Range queries, size_t heaps) con
   }
   for (size_t q = queries.begin; q < queries.end; ++q) {
     codec->prepare(query(q), scratch.prepared_query(q, *codec), scratch.codec.data());
+  }
+  if (index_.options_.residual) return Status::ok;
+  if (!scratch.lengths.resize(count)) return Status::out_of_memory;
+  for (size_t q = queries.begin; q < queries.end; ++q) {
+    const double norm = shape_.metric == Metric::l2 ? norm_of(query(q), shape_.dim) : 0;
+    scratch.lengths[q - queries.begin] = shape_.metric == Metric::cosine ? 1.0f : static_cast<float>(norm * norm);
   }
   return Status::ok;
 }
@@ -451,8 +458,11 @@ void IvfSearch::visit_codes(Scratch& scratch, const Probe* probes, size_t n, Ran
   const Codec& codec = *index_.codec_;
   const size_t list = probes[0].list;
   const size_t count = rows.end - rows.begin;
+  const bool residual = index_.options_.residual;
   for (size_t i = 0; i < n; ++i) {
-    scratch.scans[i] = {scratch.prepared_query(probes[i].query, codec), probes[i].distance * code_scale_,
+    const float distance =
+        residual ? probes[i].distance * code_scale_ : scratch.lengths[probes[i].query - scratch.first];
+    scratch.scans[i] = {scratch.prepared_query(probes[i].query, codec), distance,
                         scratch.heap(probes[i].query).threshold() * code_scale_, scratch.hits.data() + i * count, 0};
   }
   codec.scan(lists.codes(list) + rows.begin / kCodeRows * codec.block_bytes(), count, scratch.scans.data(), n);

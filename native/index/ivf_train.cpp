@@ -137,7 +137,7 @@ Status IvfTrainer::begin_codec(const float* centroids, const int32_t* cancel) {
   const size_t copies = index_.copies();
   Buffer<uint32_t> lists;
   if (!lists.resize(std::min(kept_, kAppendRows) * copies)) return out_of_memory(kAppendRows * copies * 4);
-  for (size_t done = 0; done < kept_; done += kAppendRows) {
+  for (size_t done = 0; done < kept_ && index_.options_.residual; done += kAppendRows) {
     const size_t count = std::min(kAppendRows, kept_ - done);
     float* rows = sample_.data() + done * dim;
     status = encoder.assign(rows, count, lists.data(), cancel);

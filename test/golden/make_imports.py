@@ -45,9 +45,6 @@ for name, metric in [("l2", faiss.METRIC_L2), ("ip", faiss.METRIC_INNER_PRODUCT)
     lists.add_with_ids(rows, ids)
     lists.nprobe = 2
     save(f"ivf_{name}", lists)
-coded = faiss.index_factory(DIM, "IVF4,PQ4x4")
-coded.train(np.concatenate([rows] * 4))
-save("unsupported_pq", coded)
 
 for space in ["l2", "ip", "cosine"]:
     index = hnswlib.Index(space=space, dim=DIM)
