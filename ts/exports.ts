@@ -3,6 +3,7 @@ export type { AnyIndex, Api, FactoryOptions } from './api.js';
 export type { EngineInfo, Phase, Rows, Stats } from './backend.js';
 export { Bitset } from './bitset.js';
 export { AnnexError, type AnnexErrorCode } from './errors.js';
+export { exportFaiss } from './export_faiss.js';
 export type { Filter } from './filter.js';
 export type {
   BitsOptions,
