@@ -6,8 +6,8 @@ namespace annex {
 
 /// Best-first search of the bottom layer through all nodes, from the `size` keys that the pool holds, until no node is
 /// left that is nearer than the `ef` nearest allowed ones. So it goes as far as the filter is dense near the query, not
-/// on the average. Where it must be expected to expand more than `most` nodes, it gives up and returns 0; otherwise how
-/// many keys the pool holds, which has room for one more than `most`.
+/// on the average. Where it has to expand more than `most` nodes, or must be expected to, it gives up and returns 0;
+/// otherwise how many keys the pool holds, which has room for one more than `most`.
 template <class Space, class Graph, class Allowed>
 size_t search_filtered(const Space& space, const Graph& graph, WalkMemory& memory, size_t ef, size_t size, size_t most,
                        const Allowed& allowed) {
@@ -60,7 +60,7 @@ size_t search_filtered(const Space& space, const Graph& graph, WalkMemory& memor
   memory.hops += hops;
   memory.scored += scored;
   memory.visited.clear();
-  return size;
+  return held < ef && size == most ? 0 : size;
 }
 
 /// Best-first search of the bottom layer through allowed nodes alone: where a neighbor is not allowed, its own

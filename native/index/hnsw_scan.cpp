@@ -21,7 +21,8 @@ constexpr double kSharedLine = 0.3;   // of a line that several queries at a tim
 constexpr double kCodedLine = 0.7;    // of one of codes, which take longer to score than to fetch
 constexpr double kPooled = 25;        // of a candidate that comes into the pool and is ranked
 constexpr double kExactLines = 1024;  // a scan as short as this need not be shorter
-constexpr double kPatience = 1.5;     // how much longer than a scan a walk may be expected to take, once it has begun
+constexpr double kResort = 4;  // how many times dearer a walk through all nodes may be than one through allowed ones
+constexpr double kPatience = 1.5;  // how much longer than a scan a walk may be expected to take, once it has begun
 
 }  // namespace
 
@@ -60,9 +61,12 @@ HnswSearch::Way HnswSearch::cheapest(size_t ef) {
   const double codes =
       coded ? rows * (1 + code_lines) * std::max(line, kCodedLine) + kScanned * pool * (row_lines + kPooled) : exact;
   most_ = static_cast<size_t>(kPatience * std::min(exact, codes) / hop);
-  if (exact <= kExactLines || exact <= std::min({codes, walk, hops})) return Way::exact;
-  if (codes <= std::min(walk, hops)) return Way::codes;
-  return hops < walk ? Way::allowed : Way::walk;
+  // Steps over nodes that are not allowed miss more where a filter is sparse near the query: a last resort.
+  const bool far_cheaper = kResort * hops < walk;
+  const double graph = far_cheaper ? hops : walk;
+  if (exact <= kExactLines || exact <= std::min(codes, graph)) return Way::exact;
+  if (codes <= graph) return Way::codes;
+  return far_cheaper ? Way::allowed : Way::walk;
 }
 
 bool HnswSearch::list_allowed() {

@@ -155,7 +155,9 @@ Status HnswSearch::search_in_turns(Work& work, size_t begin, size_t end) {
 
 Status HnswSearch::search_one(Work& work, size_t q) {
   if (!reserve(work, 1, std::max(pool_, most_))) return Status::out_of_memory;
-  if (!rank(work, work.walk, q, fill_pool(work, q))) leave(q);
+  const size_t found = fill_pool(work, q);
+  // Where what may be returned lies far from the query, distances differ less than estimates err: then all are ranked.
+  if (!rank(work, work.walk, q, found, filter_.all() ? 0 : found)) leave(q);
   return Status::ok;
 }
 
@@ -181,7 +183,7 @@ size_t HnswSearch::fill_pool(Work& work, size_t q) {
       if (enough(memory, found)) return;
       memory.pool[0] = near;
     }
-    found = search_filtered(space, graph, memory, ef_, 1, most_, may_return);
+    found = search_filtered(space, graph, memory, std::min(ef_, allowed_), 1, most_, may_return);
   });
   return found;
 }
