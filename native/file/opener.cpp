@@ -11,11 +11,13 @@
 namespace annex {
 namespace {
 
-constexpr uint64_t kStretch = 1 << 20;
+constexpr size_t kPart = 256 << 10;  // summed while it is in the second-level cache
+// Stretches end at multiples of this: two threads that fill one huge page would both have it zeroed.
+constexpr uint64_t kStretch = kHugePage;
 #if defined(__wasm__)
-constexpr size_t kStretchesPerStep = 4;  // some 5 ms: the caller's thread is all there is
+constexpr size_t kStretchesPerStep = 2;  // some 5 ms: the caller's thread is all there is
 #else
-constexpr size_t kStretchesPerStep = 64;
+constexpr size_t kStretchesPerStep = 32;
 #endif
 
 bool all_zero(const uint8_t* data, size_t bytes) {
@@ -87,7 +89,11 @@ Status Opener::plan() {
   if (!reads && options_.lazy) return Status::ok;
   bool ok = true;
   const auto cut = [&](uint64_t from, uint64_t to, size_t section) {
-    for (; ok && from < to; from += kStretch) ok = stretches_.push({from, std::min(kStretch, to - from), section, 0});
+    while (ok && from < to) {
+      const uint64_t end = std::min(to, (from / kStretch + 1) * kStretch);
+      ok = stretches_.push({from, end - from, section, 0});
+      from = end;
+    }
   };
   uint64_t at = sizeof(FileHeader) + container_.table_bytes();
   for (size_t i = 0; i < container_.size(); ++i) {
@@ -164,17 +170,20 @@ Status Opener::look(size_t first, size_t count, const int32_t* cancel) {
   parallel_for(count, 0, [&](size_t i) {
     if (cancelled(cancel) || unread) return;
     Stretch& stretch = stretches_[first + i];
-    uint8_t* data = image_.data() + stretch.offset;
-    const size_t bytes = static_cast<size_t>(stretch.bytes);
-    if (reads && file_.read(stretch.offset, data, bytes) != Status::ok) {
-      unread = true;
-      return;
-    }
-    if (options_.lazy) return;
-    if (stretch.section == Container::npos) {
-      if (!all_zero(data, bytes)) filled = true;
-    } else {
-      stretch.sum = checksum(0, data, bytes);
+    for (uint64_t at = 0; at < stretch.bytes; at += kPart) {
+      const uint64_t offset = stretch.offset + at;
+      uint8_t* data = image_.data() + offset;
+      const size_t bytes = static_cast<size_t>(std::min<uint64_t>(kPart, stretch.bytes - at));
+      if (reads && file_.read(offset, data, bytes) != Status::ok) {
+        unread = true;
+        return;
+      }
+      if (options_.lazy) continue;
+      if (stretch.section == Container::npos) {
+        if (!all_zero(data, bytes)) filled = true;
+      } else {
+        stretch.sum = checksum(stretch.sum, data, bytes);
+      }
     }
   });
   if (cancelled(cancel)) return aborted();

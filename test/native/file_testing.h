@@ -60,9 +60,9 @@ inline AnnexStatus open_and_use(const uint8_t* bytes, size_t n, int32_t flags = 
   const size_t pairs = annex_options(index, options, 64);
   size_t dim = 0, storage = 0;
   for (size_t i = 0; i < pairs; ++i) {
-    const auto value = static_cast<size_t>(options[2 * i + 1]);
-    if (static_cast<int>(options[2 * i]) == ANNEX_KEY_DIM) dim = value;
-    if (static_cast<int>(options[2 * i]) == ANNEX_KEY_STORAGE) storage = value;
+    const int key = static_cast<int>(options[2 * i]);
+    if (key == ANNEX_KEY_DIM) dim = static_cast<size_t>(options[2 * i + 1]);
+    if (key == ANNEX_KEY_STORAGE) storage = static_cast<size_t>(options[2 * i + 1]);
   }
   AnnexSearch search{};
   std::vector<float> rows(2 * dim + 1, 0.25f);
