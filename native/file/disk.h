@@ -61,7 +61,8 @@ class InFile {
 };
 
 /// A file that comes into being at `path` at once and whole, or not at all: it is written beside it under another name,
-/// made durable, and then takes the place of what was there.
+/// made durable, and then takes the place of what was there. What a process that was killed meanwhile has left, the
+/// next file at that path removes (not on Windows).
 class OutFile {
  public:
   OutFile() = default;

@@ -1,5 +1,6 @@
 // Files on Linux, macOS and other Unix systems.
 #if (defined(__unix__) || defined(__APPLE__)) && !defined(__wasm__)
+#include <dirent.h>
 #include <fcntl.h>
 #include <sys/file.h>
 #include <sys/mman.h>
@@ -47,6 +48,47 @@ void sync_directory(const char* path) {
   if (fd < 0) return;
   (void)fsync(fd);
   ::close(fd);
+}
+
+/// Whether `name` is what OutFile::create calls a file beside `base`: base.1234-5.tmp.
+bool is_temporary(const char* name, const char* base) {
+  const size_t length = std::strlen(base);
+  if (std::strncmp(name, base, length) != 0 || name[length] != '.') return false;
+  name += length + 1;
+  const size_t process = std::strspn(name, "0123456789");
+  if (process == 0 || name[process] != '-') return false;
+  name += process + 1;
+  const size_t number = std::strspn(name, "0123456789");
+  return number != 0 && std::strcmp(name + number, ".tmp") == 0;
+}
+
+// What saves that were killed have left beside `target`. Who writes such a file holds a lock on it, which ends with the
+// process, wherever that runs; so a file that can be locked belongs to nobody.
+void remove_abandoned(const char* target) {
+  char* directory = directory_of(target);
+  DIR* entries = directory != nullptr ? opendir(directory) : nullptr;
+  std::free(directory);
+  if (entries == nullptr) return;
+  const char* slash = std::strrchr(target, '/');
+  const char* base = slash == nullptr ? target : slash + 1;
+  while (const dirent* entry = readdir(entries)) {
+    if (!is_temporary(entry->d_name, base)) continue;
+    const int fd = openat(dirfd(entries), entry->d_name, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOFOLLOW);
+    if (fd < 0) continue;
+    struct stat facts;
+    if (fstat(fd, &facts) == 0 && S_ISREG(facts.st_mode) && flock(fd, LOCK_EX | LOCK_NB) == 0) {
+      unlinkat(dirfd(entries), entry->d_name, 0);
+    }
+    ::close(fd);
+  }
+  closedir(entries);
+}
+
+/// Locks a new file; false where it was taken for an abandoned one before that.
+bool keep(int fd) {
+  if (flock(fd, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK) return false;
+  struct stat facts;
+  return fstat(fd, &facts) != 0 || facts.st_nlink != 0;
 }
 
 int sync_file(int fd) {
@@ -149,6 +191,11 @@ Status OutFile::create(const char* path) {
     std::snprintf(temporary_, room, "%s.%ld-%u.tmp", target_, static_cast<long>(getpid()), count.fetch_add(1));
     fd = open_retrying(temporary_, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
     if (fd < 0 && errno != EEXIST) break;
+    if (fd >= 0 && !keep(fd)) {
+      ::close(fd);
+      fd = -1;
+      errno = EBUSY;
+    }
   }
   if (fd < 0) {
     const int error = errno;
@@ -157,6 +204,7 @@ Status OutFile::create(const char* path) {
     return io(path, "a file beside it, to be written first, cannot be created", error);
   }
   handle_ = fd;
+  remove_abandoned(target_);
   if (exists) (void)fchmod(fd, facts.st_mode & 07777);
   return Status::ok;
 }
@@ -184,12 +232,12 @@ void OutFile::flush_soon() {
 
 Status OutFile::commit() {
   if (sync_file(static_cast<int>(handle_)) != 0) return fail_io("cannot be made durable");
-  const int closed = ::close(static_cast<int>(handle_));
-  handle_ = -1;
-  if (closed != 0 && errno != EINTR) return fail_io("cannot be written");
+  // Closed afterwards: until then the lock says that the file is not abandoned.
   if (rename(temporary_, target_) != 0) return fail_io("cannot be replaced");
   std::free(temporary_);
   temporary_ = nullptr;
+  ::close(static_cast<int>(handle_));
+  handle_ = -1;
   sync_directory(target_);
   return Status::ok;
 }

@@ -105,11 +105,18 @@ Status OutFile::create(const char* path) {
   std::snprintf(temporary_, room, "%s.%lu-%u.tmp", path, static_cast<unsigned long>(GetCurrentProcessId()),
                 count.fetch_add(1));
   wchar_t* name = wide(temporary_);
-  if (name == nullptr) return fail(Status::io, "%s: expected a path of Unicode characters", path);
-  const HANDLE handle =
-      CreateFileW(name, GENERIC_WRITE, FILE_SHARE_READ, nullptr, CREATE_NEW, FILE_ATTRIBUTE_NORMAL, nullptr);
+  HANDLE handle = INVALID_HANDLE_VALUE;
+  if (name != nullptr) {
+    handle = CreateFileW(name, GENERIC_WRITE, FILE_SHARE_READ, nullptr, CREATE_NEW, FILE_ATTRIBUTE_NORMAL, nullptr);
+  }
+  const bool unicode = name != nullptr;
   std::free(name);
-  if (handle == INVALID_HANDLE_VALUE) return io(path, "a file beside it, to be written first, cannot be created");
+  if (handle == INVALID_HANDLE_VALUE) {
+    std::free(temporary_);  // whose it is we do not know
+    temporary_ = nullptr;
+    if (!unicode) return fail(Status::io, "%s: expected a path of Unicode characters", path);
+    return io(path, "a file beside it, to be written first, cannot be created");
+  }
   handle_ = reinterpret_cast<intptr_t>(handle);
   return Status::ok;
 }
