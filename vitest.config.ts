@@ -20,5 +20,7 @@ export default defineConfig({
     testTimeout: 60_000,
     hookTimeout: 60_000,
     execArgv: ['--expose-gc'],
+    // By default one worker for two cores.
+    maxWorkers: 2,
   },
 });

@@ -48,6 +48,7 @@ it('all entry points export the same names', () => {
         'createIndex',
         'createIndexSync',
         'engineInfo',
+        'exportFaiss',
         'importFaiss',
         'importHnswlib',
         'inspect',

@@ -94,13 +94,11 @@ struct WalkMemory {
 /// Puts a key into the sorted pool of `*size` ≤ ef keys; returns its place, or ef where it is not among the best.
 inline size_t pool_insert(uint64_t* pool, size_t* size, size_t ef, uint64_t key) {
   if (*size == ef && key >= pool[ef - 1]) return ef;
-  size_t low = 0;
-  for (size_t n = *size; n > 0;) {
-    const size_t half = n / 2;
-    const bool right = pool[low + half] < key;
-    low = right ? low + half + 1 : low;
-    n = right ? n - half - 1 : half;
-  }
+  // Without branches on what is compared, which would be hard to predict.
+  const uint64_t* first = pool;
+  size_t n = *size;
+  for (; n > 1; n -= n / 2) first += (first[n / 2 - 1] < key) * (n / 2);
+  const size_t low = static_cast<size_t>(first - pool) + (n == 1 && *first < key);
   const size_t moved = (*size < ef ? *size : ef - 1) - low;
   std::memmove(pool + low + 1, pool + low, moved * sizeof *pool);
   pool[low] = key;
