@@ -50,13 +50,13 @@ describe('plan', () => {
       expect(best).toBe(proposals[0]);
       expect(new Set(proposals.map(({ structure }) => structure)).size).toBe(3);
       for (const proposal of proposals) {
-        // Room to spare in lists weighs more on so few rows than the 5 % of many.
+        // Lists of 39 rows in blocks of 32: what they are padded with varies by more than the 5 % of longer ones.
         const what = JSON.stringify([proposal.structure, proposal.options, proposal.search]);
         const is = await built(proposal, rows, clustered(200, dim, 2), dim);
         // On WebAssembly the first block of rows grows by slices whose length the clock decides.
         if (native) {
-          expect(proposal.ram.value / is.ram, `${what} ram`).toBeGreaterThan(0.92);
-          expect(proposal.ram.value / is.ram, `${what} ram`).toBeLessThan(1.08);
+          expect(proposal.ram.value / is.ram, `${what} ram`).toBeGreaterThan(0.88);
+          expect(proposal.ram.value / is.ram, `${what} ram`).toBeLessThan(1.12);
         }
         expect(Math.abs(proposal.file!.value / is.file - 1), `${what} file`).toBeLessThan(0.08);
         const { value, low, high } = proposal.recall;
