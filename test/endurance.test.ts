@@ -50,14 +50,14 @@ describe('memory', () => {
         await adding;
         index.close();
       };
-      for (let i = 0; i < 100; i++) await cycle(i);
+      for (let i = 0; i < 60; i++) await cycle(i);
       collect();
       const before = process.memoryUsage().rss;
-      for (let i = 0; i < 400; i++) await cycle(i);
+      for (let i = 0; i < 240; i++) await cycle(i);
       collect();
       await turn();
-      // A leak of the rows alone would be 30 MB.
-      expect(process.memoryUsage().rss - before).toBeLessThan(20 * MB);
+      // A leak of the rows alone would be 18 MB.
+      expect(process.memoryUsage().rss - before).toBeLessThan(14 * MB);
     },
   );
 
