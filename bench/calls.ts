@@ -5,11 +5,11 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import * as native from 'annex/native';
 import * as wasm from 'annex/wasm';
 import Benchmark from 'benchmark';
+import { Progress } from '../ts/bench_progress.js';
 import { type Dataset, openDataset, repeated } from './data/dataset.js';
 import { type CallLine, type CallsReport, printCalls } from './lib/calls_report.js';
 import { DATASET_FLAGS, orExit, parse, QUICK } from './lib/cli.js';
 import { collectGarbage, interleave, ratio, spread } from './lib/measure.js';
-import { Progress } from './lib/progress.js';
 import { machine, writeResult } from './lib/results.js';
 
 const options = parse('bench:calls', 'Cost of calls, coalescing and event-loop delay, on both backends.', {

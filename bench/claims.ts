@@ -1,9 +1,9 @@
 // Judges the latest results, or the committed reference: pass, short or not measured, line by line.
 import { existsSync, readFileSync } from 'node:fs';
+import { markdownTable } from '../ts/bench_table.js';
 import { claims, claimTables, judge, printClaims } from './lib/claims.js';
 import { parse } from './lib/cli.js';
 import { type Machine, REFERENCE, RESULTS, readParts } from './lib/results.js';
-import { markdownTable } from './lib/table.js';
 
 const options = parse('bench:claims', 'Judges what the benches wrote last against the targets of the project.', {
   reference: { type: 'boolean', help: 'judge the committed reference run instead' },

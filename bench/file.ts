@@ -3,7 +3,7 @@ import { closeSync, mkdtempSync, openSync, readSync, rmSync, statSync } from 'no
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { HnswIndex, inspect, open } from 'annex';
-import { rowStream } from './data/generate.js';
+import { rowStream } from '../ts/data_generate.js';
 import { orExitAsync, parse, QUICK } from './lib/cli.js';
 import { type FileReport, printFile } from './lib/file_report.js';
 import { interleave, spread } from './lib/measure.js';

@@ -1,12 +1,12 @@
 // FlatIndex beside the exact indexes of FAISS, usearch and hnswlib, in one run.
 import { engineInfo } from 'annex';
+import { Progress } from '../ts/bench_progress.js';
 import { readFixed } from '../ts/data_fixed.js';
 import { type Dataset, openDataset } from './data/dataset.js';
 import { DATASET_FLAGS, orExit, parse, QUICK } from './lib/cli.js';
 import { compareExact, recall, sameBits } from './lib/exactness.js';
 import { type FlatReport, printFlat, type Run } from './lib/flat_report.js';
 import { interleave, spread } from './lib/measure.js';
-import { Progress } from './lib/progress.js';
 import { machine, writeResult } from './lib/results.js';
 import { npmPeers } from './peers/npm.js';
 import { FORMS, OurPeer } from './peers/ours.js';

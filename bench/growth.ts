@@ -1,12 +1,12 @@
 // How the time of a query grows with the rows: HnswIndex beside hnswlib at one recall, over generated sets of five sizes.
 import { availableParallelism } from 'node:os';
-import { keyOf } from './data/cache.js';
+import { newState, unfinished } from '../ts/bench_state.js';
+import { keyOf } from '../ts/data_cache.js';
 import { prepare } from './data/prepare.js';
 import { orExitAsync, parse, QUICK } from './lib/cli.js';
 import { type GrowthReport, printGrowth, SIZES } from './lib/growth_report.js';
 import { machine, readResult, writeResult } from './lib/results.js';
 import { runSweep } from './sweep/run.js';
-import { newState, unfinished } from './sweep/state.js';
 import { GRID, graphPeers, ourGraphs, QUICK_GRID } from './sweep/systems.js';
 
 const options = parse('bench -- growth', 'Time of a query at recall 0.95 over the number of rows, clustered × 128.', {

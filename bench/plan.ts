@@ -1,12 +1,12 @@
 // What plan predicts beside what an index of all rows then measures: memory, file, recall.
 import { FlatIndex, HnswIndex, IvfIndex } from 'annex';
 import { type Proposal, plan } from 'annex/eval';
+import { table } from '../ts/bench_table.js';
 import { type Dataset, openDataset } from './data/dataset.js';
 import { pick, type Split, shuffled, split } from './data/split.js';
 import { DATASET_FLAGS, orExit, parse, QUICK } from './lib/cli.js';
 import { recall as share } from './lib/exactness.js';
 import { machine, writeResult } from './lib/results.js';
-import { table } from './lib/table.js';
 
 const options = parse(
   'bench -- plan',

@@ -2,15 +2,23 @@
 import { writeFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
-import { keyOf } from './data/cache.js';
+import { sweepPage } from '../ts/bench_page.js';
+import { printPoints, printSweep } from '../ts/bench_print.js';
+import {
+  MODES,
+  newState,
+  readState,
+  type SweepMode,
+  type SweepState,
+  unfinished,
+  writeState,
+} from '../ts/bench_state.js';
+import { keyOf } from '../ts/data_cache.js';
 import { type Prepared, prepare } from './data/prepare.js';
 import { DATASET_FLAGS, orExitAsync, parse, QUICK } from './lib/cli.js';
 import { RESULTS } from './lib/results.js';
 import type { Params } from './peers/ann.js';
-import { sweepPage } from './sweep/page.js';
-import { printPoints, printSweep } from './sweep/print.js';
 import { runSweep } from './sweep/run.js';
-import { MODES, newState, readState, type SweepMode, type SweepState, unfinished, writeState } from './sweep/state.js';
 import {
   faiss,
   GRID,

@@ -1,13 +1,13 @@
 // Whether tune keeps its promise: recall on queries it has not seen, and speed beside the best point of a dense sweep.
 import { FlatIndex, HnswIndex, IvfIndex } from 'annex';
 import { type TunedParams, tune } from 'annex/eval';
+import { table } from '../ts/bench_table.js';
 import { type Dataset, openDataset } from './data/dataset.js';
 import { pick, type Split, shuffled, split } from './data/split.js';
 import { DATASET_FLAGS, orExit, parse, QUICK } from './lib/cli.js';
 import { recall as share } from './lib/exactness.js';
 import { spread } from './lib/measure.js';
 import { machine, writeResult } from './lib/results.js';
-import { table } from './lib/table.js';
 import { front, leastOf } from './tune/sweep.js';
 
 const options = parse(

@@ -28,8 +28,9 @@ export class LineProcess {
     this.#child.stdin.write(`${JSON.stringify({ verb, ...request })}\n`);
     const line = await this.#lines.next();
     if (line.done) {
-      const last = this.#errors.trim().split('\n').at(-1) || 'no message';
-      throw new Error(`the process of ${this.#name} ended: ${last}`);
+      const said = this.#errors.trim().split('\n');
+      const why = said.findLast((line) => /error/i.test(line)) ?? said.at(-1);
+      throw new Error(`the process of ${this.#name} ended: ${why || 'no message'}`);
     }
     const answer = JSON.parse(line.value) as { ok: boolean; error?: string };
     if (!answer.ok) throw new Error(answer.error);

@@ -1,5 +1,5 @@
+import { Random } from '../../ts/data_generate.js';
 import type { Dataset } from './dataset.js';
-import { Random } from './generate.js';
 
 /** Rows for an index, and queries that are none of them. */
 export interface Split {

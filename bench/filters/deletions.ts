@@ -1,6 +1,6 @@
 // Recall of a graph with removed rows, before and after compact, beside a graph that never held them.
 import { FlatIndex, type HnswIndex } from 'annex';
-import { Random } from '../data/generate.js';
+import { Random } from '../../ts/data_generate.js';
 import { recall } from '../lib/exactness.js';
 import type { DeletionLine } from './report.js';
 import { chosen, type FilterKind } from './rows.js';

@@ -1,5 +1,5 @@
+import { table } from '../../ts/bench_table.js';
 import type { Machine } from '../lib/results.js';
-import { table } from '../lib/table.js';
 
 interface Rates {
   readonly graph: number;

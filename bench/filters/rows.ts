@@ -1,6 +1,6 @@
 // Which rows a filter allows: anywhere, or by where they lie.
 import { Bitset } from 'annex';
-import { Random } from '../data/generate.js';
+import { Random } from '../../ts/data_generate.js';
 
 /** Anywhere; those nearest to the pivot; those farthest from it. */
 export type FilterKind = 'random' | 'near' | 'far';

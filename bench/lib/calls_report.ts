@@ -1,7 +1,7 @@
 import type { EngineInfo } from 'annex';
+import { short, table } from '../../ts/bench_table.js';
 import type { Skip } from '../peers/peer.js';
 import type { Machine } from './results.js';
-import { short, table } from './table.js';
 
 export interface CallLine {
   readonly id: string;

@@ -1,5 +1,6 @@
+import type { SweepState } from '../../ts/bench_state.js';
+import { short, table } from '../../ts/bench_table.js';
 import { sweepClaims } from '../sweep/claims.js';
-import type { SweepState } from '../sweep/state.js';
 import { type CallsReport, verdict } from './calls_report.js';
 import { type FileReport, fileClaims } from './file_report.js';
 import { type FlatReport, findRun, ratioOf } from './flat_report.js';
@@ -7,7 +8,6 @@ import { type GrowthReport, growthClaims } from './growth_report.js';
 import type { KernelsReport } from './kernels_report.js';
 import type { MatryoshkaReport } from './matryoshka_report.js';
 import { ratio } from './measure.js';
-import { short, table } from './table.js';
 import { type TrainReport, trainClaims } from './train_report.js';
 import type { WasmReport } from './wasm_report.js';
 

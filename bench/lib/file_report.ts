@@ -1,6 +1,6 @@
+import { short } from '../../ts/bench_table.js';
 import type { Claim } from './claims.js';
 import type { Machine } from './results.js';
-import { short } from './table.js';
 
 /** Medians in milliseconds. */
 export interface FileReport {

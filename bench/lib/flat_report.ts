@@ -1,9 +1,9 @@
 import type { EngineInfo } from 'annex';
+import { type Cell, short, table } from '../../ts/bench_table.js';
 import type { Mode, Skip } from '../peers/peer.js';
 import type { Agreement } from './exactness.js';
 import { ratio, type Spread } from './measure.js';
 import type { Machine } from './results.js';
-import { type Cell, short, table } from './table.js';
 
 /** One system in one mode: queries a second, by repetition. */
 export interface Run {

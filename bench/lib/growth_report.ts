@@ -1,10 +1,10 @@
-import { families, pointsOf, rateAt } from '../sweep/curve.js';
-import type { SweepState } from '../sweep/state.js';
-import { type Curve, curves } from './chart.js';
+import { type Curve, curves } from '../../ts/bench_chart.js';
+import { families, pointsOf, rateAt } from '../../ts/bench_curve.js';
+import { figure } from '../../ts/bench_html.js';
+import type { SweepState } from '../../ts/bench_state.js';
+import { short, table } from '../../ts/bench_table.js';
 import type { Claim } from './claims.js';
-import { figure } from './html.js';
 import type { Machine } from './results.js';
-import { short, table } from './table.js';
 
 export const SIZES = [10_000, 30_000, 100_000, 300_000, 1_000_000] as const;
 

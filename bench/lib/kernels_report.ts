@@ -1,5 +1,5 @@
+import { short, table } from '../../ts/bench_table.js';
 import type { Machine } from './results.js';
-import { short, table } from './table.js';
 
 /** One kernel of one instruction set, as bench/native/kernels_bench measures it. */
 export interface KernelLine {

@@ -1,8 +1,8 @@
-import { pareto } from '../sweep/curve.js';
-import { type Curve, curves } from './chart.js';
-import { figure } from './html.js';
+import { type Curve, curves } from '../../ts/bench_chart.js';
+import { pareto } from '../../ts/bench_curve.js';
+import { figure } from '../../ts/bench_html.js';
+import { short, table } from '../../ts/bench_table.js';
 import type { Machine } from './results.js';
-import { short, table } from './table.js';
 
 export interface MatryoshkaLine {
   /** Numbers of each vector that the first stage looks at. */

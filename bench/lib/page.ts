@@ -1,12 +1,12 @@
-import { sweepSections } from '../sweep/page.js';
-import { bars, escapeHtml, scatter } from './chart.js';
+import { bars, escapeHtml, scatter } from '../../ts/bench_chart.js';
+import { document, figure, htmlTable } from '../../ts/bench_html.js';
+import { sweepSections } from '../../ts/bench_page.js';
+import { short } from '../../ts/bench_table.js';
 import { claims, claimTables, type Parts } from './claims.js';
 import type { FlatReport, Run } from './flat_report.js';
 import { growthSection } from './growth_report.js';
-import { document, figure, htmlTable } from './html.js';
 import { KERNEL_HEAD, kernelRow } from './kernels_report.js';
 import { matryoshkaSection } from './matryoshka_report.js';
-import { short } from './table.js';
 import { TRAIN_HEAD, trainRow } from './train_report.js';
 
 /** One page with everything in it, no script and nothing to load. */

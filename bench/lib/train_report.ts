@@ -1,7 +1,7 @@
+import { short, table } from '../../ts/bench_table.js';
 import type { Claim } from './claims.js';
 import { spread } from './measure.js';
 import type { Machine } from './results.js';
-import { short, table } from './table.js';
 
 /** One kind of training by both, by turns. */
 export interface TrainLine {

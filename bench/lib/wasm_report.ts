@@ -1,6 +1,6 @@
+import { table } from '../../ts/bench_table.js';
 import type { Spread } from './measure.js';
 import type { Machine } from './results.js';
-import { table } from './table.js';
 
 /** One query at a time, or a batch, on both backends. */
 export interface WasmLine {

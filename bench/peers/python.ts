@@ -2,9 +2,10 @@ import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'no
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { LineProcess } from '../../ts/bench_lines.js';
 import { type Dataset, unitRows } from '../data/dataset.js';
 import type { Elapsed, Found, Mode, Peer, Peers, Skip } from './peer.js';
-import { LineProcess, PYTHON } from './process.js';
+import { PYTHON } from './process.js';
 
 const RUNNER = fileURLToPath(new URL('runner.py', import.meta.url));
 

@@ -1,8 +1,9 @@
 // What a sweep says about the targets of the project: ratios to the peers of the same run, at equal recall.
+
+import { type CurvePoint, pointsOf, rateAt } from '../../ts/bench_curve.js';
+import type { SweepMode, SweepState, SystemState } from '../../ts/bench_state.js';
 import type { Claim } from '../lib/claims.js';
 import { spread } from '../lib/measure.js';
-import { type CurvePoint, pointsOf, rateAt } from './curve.js';
-import type { SweepMode, SweepState, SystemState } from './state.js';
 
 type Choose = (system: SystemState) => boolean;
 

@@ -1,2 +1,0 @@
-// Charts, as the package draws them.
-export * from '../../ts/bench_chart.js';

@@ -1,2 +1,0 @@
-// Pages, as the package writes them.
-export * from '../../ts/bench_html.js';

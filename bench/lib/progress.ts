@@ -1,2 +1,0 @@
-// Progress, as the package shows it.
-export * from '../../ts/bench_progress.js';

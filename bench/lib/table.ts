@@ -1,2 +1,0 @@
-// Tables, as the package prints them.
-export * from '../../ts/bench_table.js';

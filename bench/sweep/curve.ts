@@ -1,2 +1,0 @@
-// Curves, as the package computes them.
-export * from '../../ts/bench_curve.js';

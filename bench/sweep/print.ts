@@ -1,2 +1,0 @@
-// Tables of a sweep, as the package prints them.
-export * from '../../ts/bench_print.js';

@@ -1,2 +1,0 @@
-// The state of a sweep, as the package keeps it.
-export * from '../../ts/bench_state.js';
