@@ -31,6 +31,8 @@ export const buildNative = () =>
         join(root, out),
         '--config',
         'Release',
+        '--target', // alone: the native tests are built in the same folder, so that the core is compiled once
+        'annex',
         '--parallel',
         '2',
       ]);

@@ -30,6 +30,21 @@ it('results of one batch of searches hang together in nothing', async () => {
   expect(b.ids.buffer.byteLength).toBe(16);
 });
 
+it.each([1, 3, 300])('results of synchronous searches one after another hang together in nothing (k = %i)', (k) => {
+  using many = FlatIndex.createSync({ dim: 1 });
+  many.addSync(Float32Array.from({ length: 400 }, (_, i) => i));
+  const first = many.searchSync([0], k);
+  const second = many.searchSync([399], k);
+  const few = many.searchSync([399], k, { filter: [7] });
+  expect(first.ids).toEqual(Float64Array.from({ length: k }, (_, i) => i));
+  expect(second.ids).toEqual(Float64Array.from({ length: k }, (_, i) => 399 - i));
+  expect(second.distances).toEqual(Float32Array.from({ length: k }, (_, i) => i * i));
+  expect(few.ids).toEqual(Float64Array.of(7));
+  structuredClone(first.ids, { transfer: [first.ids.buffer as ArrayBuffer] });
+  structuredClone(second.distances, { transfer: [second.distances.buffer as ArrayBuffer] });
+  expect(many.searchSync([0], k).distances).toEqual(Float32Array.from({ length: k }, (_, i) => i * i));
+});
+
 it('BatchResult is nq × k, padded where fewer were found', async () => {
   const filter = [6, 7, 99];
   for (const batch of [

@@ -6,9 +6,11 @@ import { findNotFinite } from './finite.js';
 import type { Kind } from './kind.js';
 import { type BatchResult, SearchResult } from './results.js';
 import {
+  allocateFound,
   batchResult,
   checkK,
   columns,
+  type Found,
   NO_PARAMS,
   type Params,
   SearchGrammar,
@@ -19,8 +21,8 @@ import {
 import type { Shape } from './spec.js';
 import { queryOf, rowsOf } from './vectors.js';
 
-/** Where a synchronous search counts what it found. */
-const COUNT = new Uint32Array(1);
+/** Up to this many columns a synchronous search writes into arrays that are kept, and what it found is copied out. */
+const KEPT_COLUMNS = 256;
 
 /** The searches of one index: what callers pass is checked here, and handed to the core. */
 export class Searcher {
@@ -29,6 +31,8 @@ export class Searcher {
   readonly #shape: Shape;
   readonly #grammar: SearchGrammar;
   readonly #coalescer: Coalescer;
+  /** Results of synchronous searches. Making arrays known to the core takes longer than a small search. */
+  #kept: Found = allocateFound(1, 0);
 
   /** `open` throws CLOSED once the index is closed. */
   constructor(backend: Backend, open: () => BackendIndex, kind: Kind, shape: Shape) {
@@ -72,8 +76,7 @@ export class Searcher {
     const params = options === undefined ? NO_PARAMS : this.#grammar.parse('searchSync', options, false);
     const filter = this.#evaluatedSync(params);
     const columnCount = columns(k, index, filter);
-    const ids = new Float64Array(columnCount);
-    const distances = new Float32Array(columnCount);
+    const found = columnCount === this.#kept.ids.length ? this.#kept : allocateFound(1, columnCount);
     index.search({
       queries,
       type: this.#shape.type,
@@ -83,14 +86,13 @@ export class Searcher {
       filterKind: filter.kind,
       filter: filter.data,
       filterCount: filter.count,
-      ids,
-      distances,
-      counts: COUNT,
+      ...found,
     });
-    const found = COUNT[0] as number;
-    return found === columnCount
-      ? new SearchResult(ids, distances, this.#shape)
-      : new SearchResult(ids.slice(0, found), distances.slice(0, found), this.#shape);
+    if (columnCount <= KEPT_COLUMNS) this.#kept = found;
+    const n = found.counts[0] as number;
+    return n === columnCount && found !== this.#kept
+      ? new SearchResult(found.ids, found.distances, this.#shape)
+      : new SearchResult(found.ids.slice(0, n), found.distances.slice(0, n), this.#shape);
   }
 
   async searchBatch(queries: unknown, k: number, options: unknown): Promise<BatchResult> {

@@ -52,7 +52,7 @@ export function claims(parts: Parts): Claim[] {
   const over = (peer: string, mode: 'batch' | 'single'): number | undefined =>
     flat && ratioOf(flat, 'annex-f32', peer, mode)?.median;
   const threads = 'exact f32 batch, two threads ÷ one';
-  const delay = 'event loop, longest delay during';
+  const delay = 'event loop, longest delay (median) during';
   return [
     times('exact f32 batch ÷ FAISS IndexFlat, one thread', 1.8, over('faiss', 'batch')),
     times('exact f32, one query at a time ÷', 2.5, over('faiss', 'single'), 'FAISS IndexFlat'),

@@ -3,8 +3,8 @@ import { existsSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
-// The native tests are built there, too: the core is compiled once for both.
-const folder = `${root}build/test`;
+// The addon and the native tests are built there, too: the core is compiled once for all.
+const folder = `${root}build/addon`;
 
 /** Runs a program, whose output goes to standard error unless it is wanted. */
 export function run(command: string, args: readonly string[], capture = false): string {

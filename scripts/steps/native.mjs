@@ -1,6 +1,7 @@
 // The native tests (test/native): plain, under sanitizers, cross-compiled for NEON, and fuzzed.
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { buildNative } from '../build.mjs';
 import { CommandError, node, root, run, TestsFailed } from '../lib/shell.mjs';
 
 /** Names of the native tests, from the one place that lists them. */
@@ -69,7 +70,11 @@ const SANITIZER = {
 export const nativeSteps = [
   {
     name: 'native tests',
-    run: async () => ctest(await compile('test', [], []), tests()),
+    run: async () => {
+      await buildNative(); // configures the folder for the addon as well
+      const names = tests();
+      return ctest(await compile('addon', [], names), names);
+    },
   },
   {
     name: 'native tests: ASan and UBSan',
