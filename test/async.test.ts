@@ -152,6 +152,49 @@ describe('a long searchBatch', () => {
   });
 });
 
+describe('one search on a large index', () => {
+  const wide = 512;
+  const n = 60_000; // 123 MB: some ten slices where the calling thread searches
+  const large = FlatIndex.createSync({ dim: wide, metric: 'l1' });
+  const part = integers(new Float32Array(1000 * wide), -3, 3, 7);
+  for (let i = 0; i < n; i += 1000) large.addSync(part);
+  // Of 60 rows alike those with the least ids.
+  const nearest = [5, 1005, 2005];
+
+  it('leaves turns to the event loop', async () => {
+    let turns = 0;
+    let running = true;
+    const found = large.search(row(part, wide, 5), 3).finally(() => {
+      running = false;
+    });
+    while (running) {
+      await turn();
+      turns++;
+    }
+    expect([...(await found).ids]).toEqual(nearest);
+    expect(turns).toBeGreaterThan(2);
+  });
+
+  it('finds what is there, and ends, though rows come and go in every turn', async () => {
+    const found = large.search(row(part, wide, 5), 3);
+    for (let i = 0; i < 20; i++) {
+      const ids = large.addSync(row(part, wide, 5));
+      await turn();
+      expect(large.removeSync([...ids])).toBe(1);
+    }
+    expect([...(await found).ids]).toEqual(nearest);
+    large.removeSync([5]);
+    expect([...(await large.search(row(part, wide, 5), 3)).ids]).toEqual([1005, 2005, 3005]);
+  });
+
+  it('ends when the index is closed meanwhile', async () => {
+    const found = large.search(row(part, wide, 5), 1);
+    await turn();
+    large.close();
+    expect((await found).ids[0]).toBe(1005);
+  });
+});
+
 describe('a long add', () => {
   const n = 40_000; // 10 MB: five slices
   const many = integers(new Float32Array(n * dim), -9, 9, 5);

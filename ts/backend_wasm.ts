@@ -19,11 +19,14 @@ import type { Core } from './wasm_core.js';
 import { openOpener, openSaver } from './wasm_files.js';
 import { finalizer, quietly } from './wasm_held.js';
 import { bytesPerQuery, copyIn, copyOut, progressAt, searchSlice } from './wasm_marshal.js';
+import { PartedSearch } from './wasm_parts.js';
 
 /** Rows, ids and results pass through linear memory in portions of about this many bytes. */
 const PORTION = 4 << 20;
 /** Rows of a slice: whole panels of the core (16 rows). */
 const ROW_GRAIN = 64;
+/** Queries that go through the rows together: enough for tiles to pay. */
+const TOGETHER = 64;
 
 /** The core in WebAssembly. Everything runs on the calling thread, asynchronous work in slices. */
 export class WasmBackend implements Backend {
@@ -81,6 +84,7 @@ class WasmIndex implements BackendIndex {
   readonly #core: Core;
   readonly #turns: Turns;
   readonly #searchCost: Cost = { ms: 0 };
+  readonly #partCost: Cost = { ms: 0 };
   readonly #writeCost: Cost = { ms: 0 };
   #pointer: number;
 
@@ -208,6 +212,12 @@ class WasmIndex implements BackendIndex {
       filter: job.filter?.slice() ?? null,
     };
     const portion = queriesPerPortion(job);
+    const index = this.#open();
+    if (job.filterKind === 0 && core.abi.annex_divisible(index) !== 0) {
+      const pace = new Pace(this.#partCost);
+      await this.#turns.run(new PartedSearch(core, index, copy, Math.min(portion, TOGETHER)), pace, signal);
+      return;
+    }
     await this.#later(
       job.nq,
       new Pace(this.#searchCost),

@@ -29,6 +29,7 @@ export interface Abi {
   annex_get(index: Pointer, ids: Pointer, n: number, rows: Pointer, found: Pointer): number;
   annex_ids(index: Pointer, start: number, n: number, out: Pointer): number;
   annex_search(index: Pointer, search: Pointer): number;
+  annex_divisible(index: Pointer): number;
   annex_saver_open(index: Pointer, metadata: Pointer, bytes: number, out: Pointer): number;
   annex_saver_size(saver: Pointer): number;
   annex_saver_read(saver: Pointer, buffer: Pointer, room: number, written: Pointer): number;

@@ -17,7 +17,9 @@ const OPTION_PAIRS = 36;
 const FILTER_COUNT = 40;
 const TYPE = 44;
 const FILTER_KIND = 48;
-const SEARCH_BYTES = 56; // rounded up to 8
+const PART = 52;
+const SEARCH_BYTES = 56;
+const PART_BYTES = 16; // AnnexPart, rounded up to 8
 
 /** Up to so many numbers a loop copies faster than a view can be made. */
 const FEW = 64;
@@ -54,17 +56,33 @@ export function bytesPerQuery(job: SearchJob): number {
   return job.queries.byteLength / job.nq + job.k * 12 + 4;
 }
 
-/** Runs queries `from` … `to` of the job and writes their results to the job's arrays. */
-export function searchSlice(core: Core, index: number, job: SearchJob, from: number, to: number): void {
+/** AnnexPart: a share of the rows of a search. What the parts before found is in the job's arrays. */
+export interface SearchPart {
+  first: number;
+  rows: number;
+  changes: number;
+}
+
+/** Runs queries `from` … `to` of the job, through all rows or a part of them, and writes their results to the job's arrays. */
+export function searchSlice(
+  core: Core,
+  index: number,
+  job: SearchJob,
+  from: number,
+  to: number,
+  part?: SearchPart,
+): void {
   const { k, options, filter } = job;
   const n = to - from;
   const elements = job.queries.length / job.nq;
 
-  // struct, options, ids, filter, queries, distances, counts: what holds doubles comes first, for alignment.
+  // structs, options, ids, filter, queries, distances, counts: what holds doubles comes first, for alignment.
   const sizeQueries = Math.ceil((n * elements * job.queries.BYTES_PER_ELEMENT) / 8) * 8;
-  const bytes = SEARCH_BYTES + options.byteLength + n * k * 12 + n * 4 + sizeQueries + ((filter?.byteLength ?? 0) + 8);
+  const bytes =
+    SEARCH_BYTES + PART_BYTES + options.byteLength + n * k * 12 + n * 4 + sizeQueries + ((filter?.byteLength ?? 0) + 8);
   const search = core.reserve(bytes);
-  const atOptions = search + SEARCH_BYTES;
+  const atPart = search + SEARCH_BYTES;
+  const atOptions = atPart + PART_BYTES;
   const ids = atOptions + options.byteLength;
   const atFilter = ids + n * k * 8;
   const queries = filter === null ? atFilter : atFilter + Math.ceil(filter.byteLength / 8) * 8;
@@ -91,12 +109,22 @@ export function searchSlice(core: Core, index: number, job: SearchJob, from: num
   u32[s + FILTER_COUNT / 4] = job.filterCount;
   u32[s + TYPE / 4] = job.type;
   u32[s + FILTER_KIND / 4] = job.filterKind;
+  u32[s + PART / 4] = part === undefined ? 0 : atPart;
+  if (part !== undefined) {
+    u32.set([part.first, part.rows, part.changes], atPart >>> 2);
+    f64.set(job.ids.subarray(from * k, to * k), ids >>> 3);
+    core.f32.set(job.distances.subarray(from * k, to * k), distances >>> 2);
+    u32.set(job.counts.subarray(from, to), counts >>> 2);
+  }
   const status = core.abi.annex_search(index, search);
   if (status !== 0) throw renumbered(core.error(status), from);
 
   copyResults(core, job, from, n * k, ids >>> 3, distances >>> 2);
   const count = counts >>> 2;
   for (let q = 0; q < n; q++) job.counts[from + q] = core.u32[count + q]!;
+  if (part === undefined) return;
+  part.first = core.u32[atPart >>> 2]!;
+  part.changes = core.u32[(atPart >>> 2) + 2]!;
 }
 
 // The core numbers queries from the first of its call.

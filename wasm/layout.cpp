@@ -18,7 +18,13 @@ static_assert(offsetof(AnnexSearch, option_pairs) == 36);
 static_assert(offsetof(AnnexSearch, filter_count) == 40);
 static_assert(offsetof(AnnexSearch, type) == 44);
 static_assert(offsetof(AnnexSearch, filter_kind) == 48);
-static_assert(sizeof(AnnexSearch) == 52);
+static_assert(offsetof(AnnexSearch, part) == 52);
+static_assert(sizeof(AnnexSearch) == 56);
+
+static_assert(offsetof(AnnexPart, first) == 0);
+static_assert(offsetof(AnnexPart, rows) == 4);
+static_assert(offsetof(AnnexPart, changes) == 8);
+static_assert(sizeof(AnnexPart) == 12);
 
 static_assert(offsetof(AnnexStats, size) == 0);
 static_assert(offsetof(AnnexStats, bytes_vectors) == 8);

@@ -316,6 +316,15 @@ AnnexStatus annex_search(const AnnexIndex* index, const AnnexSearch* search) {
     request.ids = s.ids;
     request.distances = s.distances;
     request.counts = s.counts;
-    return index->index->search(request);
+    if (s.part == nullptr) return index->index->search(request);
+    if (s.counts == nullptr) return null_argument();
+    if (!index->index->divisible()) return fail(Status::unsupported, "searches of this index cannot be done in parts");
+    annex::SearchPart part{s.part->first, s.part->rows, s.part->changes};
+    request.part = &part;
+    const Status searched = index->index->search(request);
+    *s.part = {part.next, s.part->rows, static_cast<size_t>(part.changes)};
+    return searched;
   });
 }
+
+int32_t annex_divisible(const AnnexIndex* index) { return index->index->divisible() ? 1 : 0; }

@@ -208,6 +208,13 @@ AnnexStatus annex_get(const AnnexIndex* index, const double* ids, size_t n, void
 size_t annex_ids(const AnnexIndex* index, size_t start, size_t n, double* out);
 
 typedef enum AnnexFilterKind { ANNEX_ALLOW_ALL = 0, ANNEX_ALLOW_IDS = 1, ANNEX_ALLOW_BITS = 2 } AnnexFilterKind;
+/* A share of a search whose index is divisible. Parts follow each other with the same arguments and the answers of the
+ * part before in place; where rows have changed in between, the search begins anew. */
+typedef struct AnnexPart {
+  size_t first;   /* 0, then what the part before left here; 0 again when the search is finished */
+  size_t rows;    /* to look at: so many, or a few more */
+  size_t changes; /* the core's, from one part to the next */
+} AnnexPart;
 typedef struct AnnexSearch {
   const void* queries; /* nq rows of `type` */
   const double* options;
@@ -221,8 +228,11 @@ typedef struct AnnexSearch {
   size_t nq, k, option_pairs, filter_count;
   int32_t type;        /* AnnexInput */
   int32_t filter_kind; /* AnnexFilterKind */
+  AnnexPart* part;     /* null: the whole search; else counts is not null */
 } AnnexSearch;
 AnnexStatus annex_search(const AnnexIndex* index, const AnnexSearch* search);
+/* 1 where searches can be done in parts, on one thread: those that look at every row. */
+int32_t annex_divisible(const AnnexIndex* index);
 
 /* ---- files ---- (the bytes: native/file/FORMAT.md)
  * Saving. While a saver is open the index takes no writer (BUSY), and searches go on. The bytes are pulled by read, in

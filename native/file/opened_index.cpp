@@ -122,6 +122,8 @@ Status OpenedIndex::search(const SearchRequest& request) const {
   return status == Status::ok ? inner()->search(request) : status;
 }
 
+bool OpenedIndex::divisible() const { return load() == Status::ok && inner()->divisible(); }
+
 Status OpenedIndex::begin_save(Sections* out) {
   Status status = load();
   if (status == Status::ok) status = inner()->begin_save(out);

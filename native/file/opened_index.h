@@ -38,6 +38,7 @@ class OpenedIndex final : public Index {
   Status get(const double* ids, size_t n, void* rows, uint8_t* found) const override;
   size_t ids(size_t start, size_t n, double* out) const override;
   Status search(const SearchRequest& request) const override;
+  bool divisible() const override;
   Status begin_save(Sections* out) override;
   void end_save() override;
   Status load(const SectionReader& sections) override;

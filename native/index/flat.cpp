@@ -142,6 +142,7 @@ Status FlatIndex::remove(const double* ids, size_t n, size_t* removed) {
   if (status != Status::ok) return status;
 
   const WriteGuard guard(lock_);
+  ++changes_;
   if (rebuilt) ids_.swap(aside);
   for (size_t i = 0; i < n; ++i) {
     if (slots[i] == kNoSlot) continue;
@@ -182,6 +183,10 @@ Status FlatIndex::search(const SearchRequest& request) const {
     return fail(Status::invalid_argument, "a flat index looks at every row: a search takes threads and filter alone");
   }
   const ReadGuard guard(lock_);
+  if (SearchPart* const part = request.part; part != nullptr && part->changes != changes_) {
+    part->first = 0;
+    part->changes = changes_;
+  }
   FlatSearch search(rows_, ids_, request);
   const Status status = search.run();
   scanned_.fetch_add(search.scanned(), std::memory_order_relaxed);

@@ -25,6 +25,7 @@ class FlatIndex final : public Index {
   Status get(const double* ids, size_t n, void* rows, uint8_t* found) const override;
   size_t ids(size_t start, size_t n, double* out) const override;
   Status search(const SearchRequest& request) const override;
+  bool divisible() const override { return true; }
   Status begin_save(Sections* out) override;
   void end_save() override;
   Status load(const SectionReader& sections) override;
@@ -39,6 +40,7 @@ class FlatIndex final : public Index {
   RowStore rows_;
   IdMap ids_;
   std::atomic<size_t> size_{0};
+  uint64_t changes_ = 0;  // writes so far, by which rows may have moved
   mutable std::atomic<uint64_t> scanned_{0};
   mutable std::atomic<uint64_t> rescored_{0};
 };

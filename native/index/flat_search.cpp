@@ -37,10 +37,11 @@ FlatSearch::FlatSearch(const RowStore& rows, const IdMap& ids, const SearchReque
 Status FlatSearch::run() {
   const Status status = check_input(shape_, request_.type, "query", request_.queries, request_.nq, 0);
   if (status != Status::ok) return status;
-  clear_answers(request_);
+  if (request_.part == nullptr || request_.part->first == 0) clear_answers(request_);
   const Status prepared = prepare();
   if (prepared != Status::ok) return prepared;
   if (k_ == 0 || request_.nq == 0 || filter_.count() == 0) return Status::ok;
+  if (request_.part != nullptr) return run_part(*request_.part);
 
   size_t threads = request_.params.threads == 0 ? pool_threads() : std::min(request_.params.threads, pool_threads());
   const size_t row_bytes = shape_.sidecar ? shape_.dim : shape_.stride();
@@ -118,6 +119,28 @@ Status FlatSearch::run_rows_apart(size_t threads) {
   return Status::ok;
 }
 
+// All queries through the rows of the part, their heaps filled with what was found before.
+Status FlatSearch::run_part(SearchPart& part) {
+  const size_t nq = request_.nq, total = candidates();
+  const size_t begin = std::min(part.first, total);
+  const size_t end = begin + std::min(round_up(std::clamp<size_t>(part.rows, 1, total), kPanelRows), total - begin);
+  Heaps& memory = of_thread<Heaps>();
+  if (!memory.neighbors.resize(nq * k_) || !memory.heaps.resize(nq)) return out_of_memory(nq * k_ * sizeof(Neighbor));
+  for (size_t q = 0; q < nq; ++q) {
+    TopK& heap = memory.heaps[q] = TopK(memory.neighbors.data() + q * k_, k_);
+    const size_t found = begin == 0 ? 0 : std::min<size_t>(request_.counts[q], k_);
+    for (size_t i = q * request_.k; i < q * request_.k + found; ++i) {
+      heap.push(request_.distances[i], static_cast<int64_t>(request_.ids[i]));
+    }
+  }
+  const Status status = look({0, nq}, {begin, end}, memory.heaps.data());
+  if (status == Status::out_of_memory) return out_of_memory(kTileBytes * nq);
+  if (status != Status::ok) return aborted();
+  for (size_t q = 0; q < nq; ++q) write_answer(request_, q, memory.heaps[q]);
+  part.next = end < total ? end : 0;
+  return Status::ok;
+}
+
 size_t FlatSearch::tile_rows(size_t queries) const {
   const size_t most = queries == 1 ? kLoneTileRows : size_t{512};
   const size_t row = way_ == RowScan::Way::product && shape_.float_input() ? shape_.dim * 4 : shape_.dim;
@@ -132,7 +155,8 @@ Status FlatSearch::look(Range queries, Range slots, TopK* heaps) {
   if (!scratch.reserve(shape_, most, group.count, most * group.count)) return Status::out_of_memory;
   scratch.scanned = scratch.rescored = 0;
   Status status = Status::ok;
-  for (size_t at = slots.begin, rows = kFirstTile; at < slots.end && status == Status::ok;) {
+  const size_t first = heaps[0].room() == 0 ? most : kFirstTile;
+  for (size_t at = slots.begin, rows = first; at < slots.end && status == Status::ok;) {
     if (cancelled(request_.cancel)) return Status::aborted;
     RowTile tile;
     if (gathers_) {

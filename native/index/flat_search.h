@@ -22,6 +22,7 @@ class FlatSearch {
   Status prepare();
   Status run_queries_apart(size_t threads, size_t group);
   Status run_rows_apart(size_t threads);
+  Status run_part(SearchPart& part);
   /// Slots to look at, or places of the filter's list where those are gathered.
   size_t candidates() const { return gathers_ ? filter_.count() : rows_.size(); }
   /// Looks at `slots` (as counted by candidates()) for the queries of `queries`; heaps[i] belongs to query

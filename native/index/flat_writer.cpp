@@ -28,6 +28,7 @@ Status FlatWriter::commit() {
   if (status != Status::ok) return status;
 
   const WriteGuard guard(index_.lock_);
+  ++index_.changes_;
   status = rows_.reserve(index_.rows_);
   if (status == Status::ok) status = ids_.commit(index_.ids_);
   if (status != Status::ok) return status;

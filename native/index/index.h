@@ -80,6 +80,15 @@ struct SearchParams {
   float early_stop;
 };
 
+/// A share of the rows of a search that is done in parts, on one thread. What the parts before found is in the answers
+/// of the request, whose counts are not null.
+struct SearchPart {
+  size_t first;      // to begin with; 0 in the first part
+  size_t rows;       // to look at, rounded up to whole panels
+  uint64_t changes;  // of the rows, when the last part was done: where there have been others the search begins anew
+  size_t next = 0;   // out: to go on with; 0 when the search is finished
+};
+
 struct SearchRequest {
   const void* queries;
   Input type;
@@ -91,6 +100,7 @@ struct SearchRequest {
   double* ids;       // nq × k
   float* distances;  // nq × k
   uint32_t* counts;  // nq, or null
+  SearchPart* part;  // null for all of it at once; else the index is divisible()
 };
 
 struct Stats {
@@ -154,6 +164,8 @@ class Index {
   virtual Status get(const double* ids, size_t n, void* rows, uint8_t* found) const = 0;
   virtual size_t ids(size_t start, size_t n, double* out) const = 0;
   virtual Status search(const SearchRequest& request) const = 0;
+  /// Whether a search can be done in parts of the rows.
+  virtual bool divisible() const { return false; }
 
   /// Lists what a file keeps of the index beside its options, size() and next_id(), as spans of the index's memory.
   /// BUSY while a writer is open; after success none opens (BUSY) until end_save(), and searches go on.
