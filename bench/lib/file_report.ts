@@ -15,7 +15,7 @@ export interface FileReport {
   readonly loadMs: number;
   readonly saveMs: number;
   readonly mapMs: number;
-  /** The first query of a mapped index, the longest of all. */
+  /** The first query of a mapped index. */
   readonly firstMs: number;
 }
 

@@ -5,6 +5,7 @@
 #include <bit>
 #include <cstddef>
 #include <cstdint>
+#include <type_traits>
 
 #include "base/buffer.h"
 #include "base/status.h"
@@ -115,6 +116,23 @@ class SectionReader {
     if (status == Status::ok) *out = one[0];
     return status;
   }
+
+  /// Calls check(part, offset, bytes) for the parts that make up a section, in multiples of 64 bytes but for the last,
+  /// on the threads of the pool; a section that has not been compared with its checksum is, while a part is in the
+  /// cache.
+  template <class F>
+  Status sweep(Tag tag, F&& check) const {
+    return sweep_parts(
+        tag,
+        [](void* context, const uint8_t* part, size_t offset, size_t bytes) {
+          (*static_cast<std::remove_reference_t<F>*>(context))(part, offset, bytes);
+        },
+        const_cast<void*>(static_cast<const void*>(&check)));
+  }
+
+ protected:
+  using PartCheck = void (*)(void* context, const uint8_t* part, size_t offset, size_t bytes);
+  virtual Status sweep_parts(Tag tag, PartCheck check, void* context) const = 0;
 };
 
 /// CORRUPT where one of n floats is NaN or Infinity.

@@ -6,7 +6,7 @@
 
 namespace annex {
 namespace {
-constexpr uint64_t kPart = 1 << 20;  // bytes that one thread takes at a time
+constexpr uint64_t kPart = 256 << 10;  // bytes that one thread takes at a time; they stay in the second-level cache
 }
 
 Status FileReader::prepare(bool verified) {
@@ -32,7 +32,7 @@ Status FileReader::get(Tag tag, uint16_t version, Content content, void** data, 
                 TagName(tag).text, entry.version, version);
   }
   if (content == Content::steering) {
-    const Status status = verify(i);
+    const Status status = verify(i, nullptr, nullptr);
     if (status != Status::ok) return status;
   }
   *data = image_.data() + entry.offset;
@@ -40,17 +40,27 @@ Status FileReader::get(Tag tag, uint16_t version, Content content, void** data, 
   return Status::ok;
 }
 
-Status FileReader::verify(size_t i) const {
-  if (state_[i].verified) return Status::ok;
+Status FileReader::sweep_parts(Tag tag, PartCheck check, void* context) const {
+  const size_t i = container_.find(tag);
+  return i == Container::npos ? corrupt(tag, "it is missing") : verify(i, check, context);
+}
+
+Status FileReader::verify(size_t i, PartCheck check, void* context) const {
+  const bool sums_up = !state_[i].verified;
+  if (!sums_up && check == nullptr) return Status::ok;
   const FileEntry& entry = container_[i];
-  image_.will_read(entry.offset, entry.length);
   const size_t parts = static_cast<size_t>((entry.length + kPart - 1) / kPart);
   const auto length_of = [&](size_t part) { return static_cast<size_t>(std::min(kPart, entry.length - part * kPart)); };
   Buffer<uint32_t> sums;
   if (!sums.resize(parts)) return out_of_memory(parts * sizeof(uint32_t));
   parallel_for(parts, 0, [&](size_t part) {
-    sums[part] = checksum(0, image_.data() + entry.offset + part * kPart, length_of(part));
+    const uint64_t offset = part * kPart;
+    const uint8_t* data = image_.data() + entry.offset + offset;
+    image_.will_read(entry.offset + offset, length_of(part));
+    if (sums_up) sums[part] = checksum(0, data, length_of(part));
+    if (check != nullptr) check(context, data, static_cast<size_t>(offset), length_of(part));
   });
+  if (!sums_up) return Status::ok;
   uint32_t sum = 0;
   for (size_t part = 0; part < parts; ++part) sum = join_checksums(sum, sums[part], length_of(part));
   if (sum != container_.checksum_of(i)) return corrupt(entry.tag, "its checksum does not match");

@@ -29,7 +29,9 @@ class FileReader final : public SectionReader {
   struct State {
     bool known, verified;
   };
-  Status verify(size_t i) const;
+  Status sweep_parts(Tag tag, PartCheck check, void* context) const override;
+  /// `check` may be null.
+  Status verify(size_t i, PartCheck check, void* context) const;
 
   const Container& container_;
   const Image& image_;

@@ -3,7 +3,6 @@
 #include <atomic>
 #include <new>
 
-#include "base/parallel.h"
 #include "index/hnsw.h"
 
 namespace annex {
@@ -29,10 +28,13 @@ void add(const Blocks& blocks, size_t count, Sections* out) {
   blocks.each(count, [&](const uint8_t* items, size_t bytes) { out->add(items, bytes); });
 }
 
-Status borrow(const SectionReader& sections, Tag tag, Content content, size_t count, Blocks* out) {
+/// The content of `count` items, on which `out` stands; *items is where they lie one behind another.
+template <class T>
+Status borrow(const SectionReader& sections, Tag tag, Content content, size_t count, Blocks* out, const T** items) {
   void* data = nullptr;
   const Status status = sections.need(tag, content, uint64_t{count} * out->stride(), &data);
   if (status != Status::ok) return status;
+  *items = static_cast<const T*>(data);
   return out->borrow(static_cast<uint8_t*>(data), count) ? Status::ok : out_of_memory(kHugePage);
 }
 
@@ -51,10 +53,14 @@ void HnswGraph::save(Sections* out) const {
 
 Status HnswGraph::load(const SectionReader& sections, size_t node_count, size_t list_count, uint32_t entry_slot,
                        int top_level) {
-  Status status = borrow(sections, kBottomTag, Content::steering, node_count, &bottom);
-  if (status == Status::ok) status = borrow(sections, kUpperTag, Content::steering, list_count, &upper);
-  if (status == Status::ok) status = borrow(sections, kFirstTag, Content::steering, node_count, &first_upper);
-  if (status == Status::ok) status = borrow(sections, kLevelTag, Content::steering, node_count, &levels);
+  const uint32_t *bottom_links = nullptr, *upper_links = nullptr, *firsts = nullptr;
+  const uint8_t* level_of = nullptr;
+  // Most of what steers are the bottom links: they are compared with their checksum further below, in the pass that
+  // checks them.
+  Status status = borrow(sections, kBottomTag, Content::payload, node_count, &bottom, &bottom_links);
+  if (status == Status::ok) status = borrow(sections, kUpperTag, Content::steering, list_count, &upper, &upper_links);
+  if (status == Status::ok) status = borrow(sections, kFirstTag, Content::steering, node_count, &first_upper, &firsts);
+  if (status == Status::ok) status = borrow(sections, kLevelTag, Content::steering, node_count, &levels, &level_of);
   if (status != Status::ok) return status;
   nodes = node_count;
   upper_lists = list_count;
@@ -62,35 +68,41 @@ Status HnswGraph::load(const SectionReader& sections, size_t node_count, size_t 
   top = top_level;
 
   size_t list = 0;
-  for (uint32_t slot = 0; slot < nodes; ++slot) {
-    const int levels_here = level(slot);
-    if (levels_here > kMaxLevel) return corrupt(kLevelTag, "slot %u is on level %d", slot, levels_here);
-    if (first(slot) != (levels_here == 0 ? kNoSlot : list)) return corrupt(kFirstTag, "slot %u has a wrong list", slot);
-    list += static_cast<size_t>(levels_here);
+  for (size_t slot = 0; slot < nodes; ++slot) {
+    const uint8_t level = level_of[slot];
+    if (level > kMaxLevel) return corrupt(kLevelTag, "slot %zu is on level %u", slot, level);
+    if (firsts[slot] != (level == 0 ? kNoSlot : list)) {
+      return corrupt(kFirstTag, "slot %zu has a wrong list", slot);
+    }
+    list += level;
   }
   if (list != list_count) return corrupt(kLevelTag, "the levels make %zu lists, expected %zu", list, list_count);
   const bool entered = nodes == 0 ? entry == kNoSlot && top == -1 : entry < nodes && top == level(entry);
   if (!entered) return corrupt(kHnswTag, "the entry, slot %u on level %d, cannot be", entry, top);
 
-  std::atomic<size_t> bad{SIZE_MAX};
-  const size_t items = bottom.block_items();
-  parallel_for((nodes + items - 1) / items, 0, [&](size_t block) {
-    const size_t begin = block * items, count = std::min(items, nodes - begin) * bottom_room();
-    const uint32_t* links = reinterpret_cast<const uint32_t*>(bottom.item(begin));
+  // All places of a list, those behind its end too: an end moves when links are added.
+  std::atomic<size_t> bad{SIZE_MAX}, tree_ends{0};
+  status = sections.sweep(kBottomTag, [&](const uint8_t* part, size_t offset, size_t bytes) {
+    const uint32_t* links = reinterpret_cast<const uint32_t*>(part);
     const uint32_t limit = static_cast<uint32_t>(nodes);
-    uint32_t wrong = 0;
-    for (size_t i = 0; i < count; ++i) {
-      wrong |= static_cast<uint32_t>((links[i] & kSlotMask) >= limit) & static_cast<uint32_t>(links[i] != kNoLink);
+    uint32_t wrong = 0, marks = 0;
+    for (size_t i = 0; i < bytes / sizeof(uint32_t); ++i) {
+      const uint32_t is_link = static_cast<uint32_t>(links[i] != kNoLink);
+      wrong |= static_cast<uint32_t>((links[i] & kSlotMask) >= limit) & is_link;
+      marks += links[i] >> 31 & is_link;
     }
-    if (wrong != 0) bad = begin;
+    if (wrong != 0) bad = offset / bottom.stride();
+    tree_ends += marks;
   });
+  if (status != Status::ok) return status;
   if (bad != SIZE_MAX) return corrupt(kBottomTag, "a link in or behind slot %zu leads out of the graph", bad.load());
-  for (uint32_t slot = 0; slot < nodes; ++slot) {
-    for (int layer = 1; layer <= level(slot); ++layer) {
-      const uint32_t* list_links = links(slot, layer);
-      for (size_t i = 0; i < m && list_links[i] != kNoLink; ++i) {
-        if (list_links[i] < nodes && level(list_links[i]) >= layer) continue;
-        return corrupt(kUpperTag, "a link of slot %u on layer %d leads to no node there", slot, layer);
+  // With more, there may be no node left that a new one can become a child of.
+  if (tree_ends > 2 * nodes) return corrupt(kBottomTag, "its tree has %zu ends of edges", tree_ends.load());
+  for (size_t slot = 0; slot < nodes; ++slot) {
+    for (int layer = 1; layer <= level_of[slot]; ++layer, upper_links += m) {
+      for (size_t i = 0; i < m; ++i) {
+        if (upper_links[i] == kNoLink || (upper_links[i] < nodes && level_of[upper_links[i]] >= layer)) continue;
+        return corrupt(kUpperTag, "a link of slot %zu on layer %d leads to no node there", slot, layer);
       }
     }
   }
@@ -141,8 +153,9 @@ Status HnswIndex::load(const SectionReader& sections) {
     s.codes.reset(new (std::nothrow) HnswCodes(shape.metric, shape.dim));
     if (s.codes == nullptr) return out_of_memory(sizeof(HnswCodes));
     s.codes->learnt_from = static_cast<size_t>(std::min<uint64_t>(facts.learnt_from, kMaxNodes));
+    const uint8_t* codes = nullptr;
     status = s.codes->coder.load(sections, options_.seed);
-    if (status == Status::ok) status = borrow(sections, kCodesTag, Content::payload, nodes, &s.codes->codes);
+    if (status == Status::ok) status = borrow(sections, kCodesTag, Content::payload, nodes, &s.codes->codes, &codes);
   }
   if (status != Status::ok) return status;
   if (s.ids.vacated() != 0) {

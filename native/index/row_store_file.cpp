@@ -105,38 +105,38 @@ Status RowStore::load(const RowTags& tags, const SectionReader& sections, uint64
 Status RowStore::check_payload(const RowTags& tags) const {
   const Kernels& table = kernels();
   const DecodeFn decode = table.decode[static_cast<size_t>(shape_.scalar)];
-  std::atomic<size_t> first_bad{SIZE_MAX};
+  std::atomic<size_t> bad_row{SIZE_MAX}, bad_norm{SIZE_MAX};
   std::atomic<bool> no_memory{false};
-  if (shape_.float_input()) {
-    parallel_for(blocks_.size(), 0, [&](size_t b) {
-      const RowBlock& block = *blocks_[b];
-      const size_t n = std::min(size_ - b * block_rows_, block_rows_);
-      size_t bad = SIZE_MAX;
-      if (shape_.scalar == Scalar::f32) {
-        const size_t floats = n * shape_.dim;
-        const size_t found = table.first_nonfinite(reinterpret_cast<const float*>(block.rows_.data()), floats);
-        if (found != floats) bad = found / shape_.dim;
-      } else {
-        Buffer<float> row;
-        if (!row.resize(shape_.dim)) no_memory = true;
-        for (size_t r = 0; r < n && bad == SIZE_MAX && row.size() != 0; ++r) {
-          decode(block.row(shape_, r), shape_.dim, row.data());
-          if (table.first_nonfinite(row.data(), shape_.dim) != shape_.dim) bad = r;
-        }
+  const auto lower = [](std::atomic<size_t>& least, size_t slot) {
+    size_t before = least;
+    while (slot < before && !least.compare_exchange_weak(before, slot)) {
+    }
+  };
+  parallel_for(blocks_.size(), 0, [&](size_t b) {
+    const RowBlock& block = *blocks_[b];
+    const size_t n = std::min(size_ - b * block_rows_, block_rows_);
+    size_t bad = n;
+    if (shape_.scalar == Scalar::f32) {
+      bad = table.first_nonfinite(reinterpret_cast<const float*>(block.rows_.data()), n * shape_.dim) / shape_.dim;
+    } else if (shape_.float_input()) {
+      Buffer<float> row;
+      if (!row.resize(shape_.dim)) {
+        no_memory = true;
+        return;
       }
-      if (bad == SIZE_MAX) return;
-      size_t lowest = first_bad;
-      const size_t slot = b * block_rows_ + bad;
-      while (slot < lowest && !first_bad.compare_exchange_weak(lowest, slot)) {
+      for (bad = 0; bad < n; ++bad) {
+        decode(block.row(shape_, bad), shape_.dim, row.data());
+        if (table.first_nonfinite(row.data(), shape_.dim) != shape_.dim) break;
       }
-    });
-  }
+    }
+    if (bad != n) lower(bad_row, b * block_rows_ + bad);
+    for (size_t r = 0; shape_.has_norms() && r < n; ++r) {
+      if (!(block.norms()[r] >= 0)) lower(bad_norm, b * block_rows_ + r);
+    }
+  });
   if (no_memory) return out_of_memory(shape_.dim * sizeof(float));
-  if (first_bad != SIZE_MAX) return corrupt(tags.rows, "row %zu holds NaN or Infinity", first_bad.load());
-  if (!shape_.has_norms()) return Status::ok;
-  for (size_t slot = 0; slot < size_; ++slot) {
-    if (!(norm(slot) >= 0)) return corrupt(tags.norms, "the norm of row %zu is no length", slot);
-  }
+  if (bad_row != SIZE_MAX) return corrupt(tags.rows, "row %zu holds NaN or Infinity", bad_row.load());
+  if (bad_norm != SIZE_MAX) return corrupt(tags.norms, "the norm of row %zu is no length", bad_norm.load());
   return Status::ok;
 }
 

@@ -1,4 +1,5 @@
 // Files: what is saved opens to the same answers, in every way of opening; no damage gets through, and none hurts.
+#include <algorithm>
 #include <cmath>
 #include <cstdlib>
 #include <string>
@@ -141,10 +142,14 @@ void test_round_trips() {
 }
 
 /// A small file of every kind that there is.
+const std::vector<testing::Seed>& seeds() {
+  static const std::vector<testing::Seed> made = testing::seeds();
+  return made;
+}
+
 std::vector<Bytes> small_files() {
-  static const std::vector<testing::Seed> seeds = testing::seeds();
   std::vector<Bytes> files;
-  for (const testing::Seed& seed : seeds) files.push_back(seed.bytes);
+  for (const testing::Seed& seed : seeds()) files.push_back(seed.bytes);
   return files;
 }
 
@@ -292,6 +297,72 @@ void test_forged() {
   }
 }
 
+// Links with right checksums that lead somewhere else, or would once the graph grows.
+void test_forged_links() {
+  for (const testing::Seed& one : seeds()) {
+    if (one.name != "hnsw_plain" && one.name != "hnsw_removed" && one.name != "hnsw_sq8") continue;
+    const auto expect = [&](const char* section, auto&& forge) {
+      Parts parts(one.bytes);
+      Bytes& links = parts.find(section)->content;
+      for (size_t at = 0; at < links.size(); at += 4) forge(links, at);
+      const Bytes bad = parts.file();
+      for (const int32_t flags : {0, int32_t{ANNEX_OPEN_LAZY}}) {
+        CHECK(testing::open_and_use(bad.data(), bad.size(), flags) == ANNEX_CORRUPT && names(section));
+      }
+    };
+    for (const uint32_t wrong : {0x79747474u, 40u, 0x7FFFFFFFu}) {
+      // Behind the end of a list; the lists of these files have 8 places, above the bottom 4.
+      expect("LNK0", [&](Bytes& links, size_t at) {
+        if (at % 32 == 28 && testing::peek<uint32_t>(links, at) == UINT32_MAX) testing::poke(links, at, wrong);
+      });
+      expect("LNKU", [&](Bytes& links, size_t at) {
+        if (at % 16 == 12 && testing::peek<uint32_t>(links, at) == UINT32_MAX) testing::poke(links, at, wrong);
+      });
+    }
+    // All links of the tree: none of them could give way to those of a new node.
+    expect("LNK0", [&](Bytes& links, size_t at) {
+      const uint32_t link = testing::peek<uint32_t>(links, at);
+      testing::poke(links, at, link == UINT32_MAX ? 1u << 31 : link | 1u << 31);
+    });
+  }
+}
+
+// Mapped and lazy: a wrong checksum of what steers is found at the first call that needs it, and at all later ones; of
+// rows and codes, only when all is verified.
+void test_damaged_maps() {
+  const std::string path = scratch("damaged_map.annex");
+  const char* const payload[] = {"ROWS", "NORM", "PANL", "TERM", "WROW", "WNRM",
+                                 "CROW", "CNRM", "CPAN", "CTRM", "LIST", "CODE"};
+  AnnexIndex* index = nullptr;
+  for (const testing::Seed& one : seeds()) {
+    const Parts parts(one.bytes);
+    const size_t sums = static_cast<size_t>(testing::peek<uint64_t>(one.bytes, 24));
+    for (size_t s = 0; s < parts.sections.size(); ++s) {
+      char tag[5] = {};
+      std::memcpy(tag, &parts.sections[s].tag, 4);
+      if (std::strcmp(tag, "OPTS") == 0 || std::strcmp(tag, "INFO") == 0 || std::strcmp(tag, "META") == 0) continue;
+      const bool steers = std::none_of(std::begin(payload), std::end(payload),
+                                       [&](const char* name) { return std::strcmp(name, tag) == 0; });
+      Bytes bad = one.bytes;
+      testing::poke(bad, sums + 4 * s, testing::peek<uint32_t>(bad, sums + 4 * s) ^ 1);
+      const size_t count = parts.sections.size();
+      testing::poke(bad, sums + 4 * count, testing::crc32c(bad.data() + sums, 4 * count));
+      write_file(path, bad);
+      CHECK(open_path(path, ANNEX_OPEN_MMAP, &index) == ANNEX_CORRUPT && names(tag));
+      if (!CHECK(open_path(path, ANNEX_OPEN_MMAP | ANNEX_OPEN_LAZY, &index) == ANNEX_OK)) continue;
+      const double id = 1;
+      uint8_t found;
+      for (int again = 0; again < 2; ++again) {
+        const bool as_wanted =
+            annex_has(index, &id, 1, &found) == (steers ? ANNEX_CORRUPT : ANNEX_OK) && (!steers || names(tag));
+        if (!CHECK(as_wanted)) std::printf("  %s, section %s\n", one.name.c_str(), tag);
+      }
+      annex_release(index);
+    }
+  }
+  std::remove(path.c_str());
+}
+
 void test_paths() {
   const std::string path = scratch("paths.annex");
   AnnexIndex* index = nullptr;
@@ -392,6 +463,8 @@ int main() {
   test_round_trips();
   test_cut_and_flipped();
   test_forged();
+  test_forged_links();
+  test_damaged_maps();
   test_paths();
   test_states();
   return testing::finish("file_test");

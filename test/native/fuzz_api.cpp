@@ -1,12 +1,11 @@
 // Any sequence of calls, decoded from bytes, keeps the index equal to a simple model. Built with -fsanitize=fuzzer
-// this is a libFuzzer target; built plainly it runs the files that it is given, or random inputs:
-//   fuzz_api [runs] | fuzz_api FILE…
+// this is a libFuzzer target.
 #include <algorithm>
 #include <cmath>
 #include <cstdlib>
 #include <map>
 
-#include "testing.h"
+#include "fuzz_main.h"
 
 using testing::Answer;
 using testing::Index;
@@ -229,25 +228,9 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
 
 #if !defined(ANNEX_LIBFUZZER)
 int main(int argc, char** argv) {
-  char* end = nullptr;
-  const size_t runs = argc > 1 ? std::strtoul(argv[1], &end, 10) : 2000;
-  if (argc > 1 && *end != 0) {
-    for (int i = 1; i < argc; ++i) {
-      std::FILE* file = std::fopen(argv[i], "rb");
-      if (!CHECK(file != nullptr)) continue;
-      std::vector<uint8_t> data(1 << 16);
-      data.resize(std::fread(data.data(), 1, data.size(), file));
-      std::fclose(file);
-      run(data.data(), data.size());
-    }
-  } else {
-    Random random(1);
-    for (size_t i = 0; i < runs; ++i) {
-      std::vector<uint8_t> data(random.below(600));
-      for (uint8_t& byte : data) byte = static_cast<uint8_t>(random.next());
-      run(data.data(), data.size());
-    }
-  }
-  return testing::finish("fuzz_api");
+  return testing::fuzz_main("fuzz_api", argc, argv, 2000, [](Random& random, testing::Input& input) {
+    input.resize(random.below(600));
+    for (uint8_t& byte : input) byte = static_cast<uint8_t>(random.next());
+  });
 }
 #endif

@@ -1,14 +1,12 @@
 // Opens files that may be anything. The input is either the bytes of a file, or a list of changes to a good one whose
 // checksums are then made right again, so that the changes reach what lies behind them. Whatever opens is searched,
-// changed and saved. Built with -fsanitize=fuzzer this is a libFuzzer target; built plainly it runs the files that it
-// is given, or random inputs:
-//   fuzz_open [runs [seed]] | fuzz_open FILE…
+// changed and saved. Built with -fsanitize=fuzzer this is a libFuzzer target.
 #include <algorithm>
 #include <cmath>
-#include <cstdlib>
 #include <string>
 
 #include "file_seeds.h"
+#include "fuzz_main.h"
 
 using testing::Bytes;
 using testing::Parts;
@@ -124,45 +122,18 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
 }
 
 #if !defined(ANNEX_LIBFUZZER)
-namespace {
-
-void run_file(const char* path) {
-  std::FILE* file = std::fopen(path, "rb");
-  if (!CHECK(file != nullptr)) return;
-  Bytes bytes;
-  for (int c = std::fgetc(file); c != EOF; c = std::fgetc(file)) bytes.push_back(static_cast<uint8_t>(c));
-  std::fclose(file);
-  LLVMFuzzerTestOneInput(bytes.data(), bytes.size());
-}
-
-}  // namespace
-
 int main(int argc, char** argv) {
-  const char* number = argc > 1 ? argv[1] : "20000";
-  char* end = nullptr;
-  const unsigned long long runs = std::strtoull(number, &end, 10);
-  if (*end != '\0') {
-    for (int i = 1; i < argc; ++i) run_file(argv[i]);
-    std::printf("fuzz_open: %d files\n", argc - 1);
-    return testing::failures == 0 ? 0 : 1;
-  }
-  testing::Random random(argc > 2 ? std::strtoull(argv[2], nullptr, 10) : 1);
-  Bytes input;
-  for (unsigned long long run = 0; run < runs; ++run) {
+  return testing::fuzz_main("fuzz_open", argc, argv, 20000, [](testing::Random& random, Bytes& input) {
     input.resize(2 + random.below(60));
     for (uint8_t& byte : input) byte = static_cast<uint8_t>(random.next());
-    if (input[0] % 8 == 0) {
-      // Bytes of a file, some of them changed.
-      const auto& seeds = all_seeds();
-      const Bytes& file = seeds[random.below(seeds.size())].bytes;
-      input.assign(1, input[0]);
-      input.insert(input.end(), file.begin(), file.end());
-      input[1 + random.below(file.size())] = static_cast<uint8_t>(random.next());
-      if (random.below(4) == 0) input.resize(1 + random.below(file.size()));
-    }
-    LLVMFuzzerTestOneInput(input.data(), input.size());
-  }
-  std::printf("fuzz_open: %llu runs over %zu files\n", runs, all_seeds().size());
-  return testing::failures == 0 ? 0 : 1;
+    if (input[0] % 8 != 0) return;
+    // Bytes of a file, some of them changed.
+    const auto& seeds = all_seeds();
+    const Bytes& file = seeds[random.below(seeds.size())].bytes;
+    input.assign(1, input[0]);
+    input.insert(input.end(), file.begin(), file.end());
+    input[1 + random.below(file.size())] = static_cast<uint8_t>(random.next());
+    if (random.below(4) == 0) input.resize(1 + random.below(file.size()));
+  });
 }
 #endif
