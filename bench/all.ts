@@ -42,11 +42,12 @@ interface Step {
   readonly name: string;
   readonly script: string;
   readonly args: readonly string[];
-  readonly when?: boolean | undefined;
+  /** Default true. */
+  readonly when?: boolean;
 }
 const STEPS: readonly Step[] = [
   { name: 'sweep', script: 'sweep', args: [...quick, ...dataset, ...alone, ...grid] },
-  { name: 'large', script: 'sweep', args: [...alone, ...large], when: options.large },
+  { name: 'large', script: 'sweep', args: [...alone, ...large], when: options.large ?? false },
   {
     name: 'growth',
     script: 'growth',
@@ -57,7 +58,7 @@ const STEPS: readonly Step[] = [
   { name: 'calls', script: 'calls', args: [...quick, ...dataset] },
   { name: 'wasm', script: 'wasm', args: [...quick, ...dataset] },
   { name: 'matryoshka', script: 'matryoshka', args: [...quick, ...dataset] },
-  { name: 'file', script: 'file', args: quick, when: options.quick || options.large },
+  { name: 'file', script: 'file', args: quick, when: (options.quick || options.large) ?? false },
   { name: 'kernels', script: 'kernels', args: [], when: !options.quick },
   { name: 'train', script: 'train', args: dataset, when: !options.quick && !options.alone },
 ];
