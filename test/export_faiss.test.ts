@@ -2,7 +2,7 @@ import { execFileSync } from 'node:child_process';
 import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { type AnyIndex, exportFaiss, FlatIndex, HnswIndex, IvfIndex, importFaiss } from 'annex';
+import { type AnyIndex, exportFaiss, FlatIndex, HnswIndex, IvfIndex, type IvfIndexOptions, importFaiss } from 'annex';
 import { afterAll, describe, expect, test } from 'vitest';
 import { floats } from './support/data.js';
 import { expectFailure } from './support/expect.js';
@@ -43,7 +43,7 @@ const CASES: readonly Case[] = [
   ['ivf ip f16', IvfIndex as Class, { nlist: 8, metric: 'ip', storage: 'f16' }, probes],
   ['ivf cosine sq8', IvfIndex as Class, { nlist: 8, metric: 'cosine', storage: 'sq8' }, probes],
   ['ivf pq', IvfIndex as Class, pq(8), probes],
-  ['ivf pq ip', IvfIndex as Class, { metric: 'ip', ...pq(8) }, probes],
+  ['ivf pq ip', IvfIndex as Class, { metric: 'ip', lengths: false, ...pq(8) }, probes],
   ['ivf pq cosine', IvfIndex as Class, { metric: 'cosine', ...pq(8) }, probes],
   ['ivf opq', IvfIndex as Class, pq(8, { rotation: 'opq' }), probes],
   ['ivf opq, not of residuals', IvfIndex as Class, { residual: false, ...pq(8, { rotation: 'opq' }) }, probes],
@@ -124,6 +124,16 @@ describe.each(CASES.map((row) => ({ name: row[0], row })))('$name', ({ name, row
       }
     },
   );
+});
+
+test('lengths, which FAISS does not know, are left out', async () => {
+  const make = async (lengths: boolean): Promise<Uint8Array> => {
+    const index = await IvfIndex.create({ dim: DIM, metric: 'ip', lengths, ...pq(4) } as IvfIndexOptions);
+    await index.train(rows);
+    await index.add(rows);
+    return exportFaiss(index);
+  };
+  expect(await make(true)).toEqual(await make(false));
 });
 
 test('an empty index', async () => {

@@ -46,11 +46,67 @@ describe('create', () => {
   });
 });
 
+describe('lengths', () => {
+  const rows = floats(900, 16).map((x, i) => (x + 0.3) * (1 + (Math.floor(i / 16) % 7)));
+  const make = (more: object) => {
+    const index = keep(IvfIndex.createSync({ dim: 16, nlist: 6, metric: 'ip', ...more } as IvfIndexOptions));
+    index.trainSync(rows);
+    index.addSync(rows);
+    return index;
+  };
+  const norm = (x: Float32Array): number => Math.hypot(...x);
+
+  it.each([
+    ['4 bits', 4, {}],
+    ['8 bits', 8, {}],
+    ['two lists a row', 8, { spill: 1 }],
+    ['codes of rows themselves', 4, { residual: false }],
+  ] as [string, number, Partial<IvfIndexOptions>][])(
+    'distances are those of the rows as coded, drawn to their length: %s',
+    (_, bits, more) => {
+      const index = make({ ...pq(8, bits), ...more });
+      expect(index.options()).toMatchObject({ lengths: true });
+      const query = row(floats(1, 16, 5), 16, 0);
+      const again = keep(IvfIndex.createSync(index.options() as IvfIndexOptions));
+      expect(again.options()).toEqual(index.options());
+      const found = index.searchSync(query, 900, all);
+      expect(found.ids.length).toBe(900);
+      if (more.spill === 1) return; // a row has two codes, and get decodes the first
+      const span = Math.abs(found.distances[0] as number) + Math.abs(found.distances[899] as number);
+      for (const { id, distance } of found) {
+        const coded = index.get(id) as Float32Array;
+        const scale = norm(row(rows, 16, id)) / norm(coded);
+        const wanted = -scale * coded.reduce((sum, x, d) => sum + x * (query[d] as number), 0);
+        expect(Math.abs(distance - wanted)).toBeLessThan((bits === 4 ? 0.02 : 1e-4) * span);
+      }
+    },
+  );
+
+  it('find more of the nearest, for 4 bytes a row', () => {
+    const vectors = sample.vectors.subarray(0, 4000 * sample.dim);
+    const recall = (lengths: boolean): number => {
+      const options = { nlist: 16, metric: 'ip', lengths, ...pq(16, 4) } as const;
+      const index = keep(IvfIndex.createSync({ dim: sample.dim, ...options } as IvfIndexOptions));
+      index.trainSync(vectors);
+      index.addSync(vectors);
+      expect(index.options().lengths ?? false).toBe(lengths);
+      return recallOfSample(index as IvfIndex, all);
+    };
+    const [without, with_] = [recall(false), recall(true)];
+    expect(with_).toBeGreaterThan(without + 0.03);
+    const bytes = (lengths: boolean): number => make({ lengths, ...pq(8, 8) }).stats().bytesCodes;
+    expect(bytes(true) - bytes(false)).toBeGreaterThanOrEqual(900 * 4);
+    expect(bytes(true) - bytes(false)).toBeLessThan((900 + 6 * 96) * 4);
+  });
+});
+
 describe('residual: false', () => {
   it.each(['l2', 'ip', 'cosine'] as const)('%s: distances are those of the rows as coded', (metric) => {
     const rows = floats(600, 16).map((x) => x + 0.3);
     for (const bits of [4, 8]) {
-      const index = keep(IvfIndex.createSync({ dim: 16, nlist: 6, metric, residual: false, ...pq(8, bits) } as never));
+      const index = keep(
+        IvfIndex.createSync({ dim: 16, nlist: 6, metric, residual: false, lengths: false, ...pq(8, bits) } as never),
+      );
       expect(index.options()).toMatchObject({ residual: false });
       index.trainSync(rows);
       index.addSync(rows);

@@ -39,7 +39,8 @@ function refuse(what: string): AnnexError {
  * IndexIVFPQ (of `residual: false` by_residual false) as the index is; behind an IndexPreTransform for OPQ and for the
  * metric `cosine`, under an IndexRefineFlat for rerank, and under an IndexIDMap2 where ids are not 0, 1, 2 …. Narrow storages
  * become floats. nprobe, efSearch and the rerank factor are set to annex's defaults. Under `cosine` codes are compared by
- * l2, twice annex's distance. The index is to be left as it is meanwhile.
+ * l2, twice annex's distance; under `ip` with option `lengths`, which have no place there, distances are those of the codes
+ * alone. The index is to be left as it is meanwhile.
  *
  * @throws AnnexError UNSUPPORTED for what FAISS has not (rabitq, spill, packed bits, removed rows in a graph), NOT_TRAINED,
  * CLOSED, INVALID_TYPE, OUT_OF_MEMORY
@@ -282,14 +283,14 @@ function writeLists(
 
 function writeIvfPq(to: ByteWriter, given: Given, { m, bits, rotation, anisotropic }: Required<PqStorage>): void {
   const { options, section, ids } = given;
-  const { dim, rerank, residual } = options as IvfCreatedWith;
+  const { dim, rerank, residual, lengths } = options as IvfCreatedWith;
   // Under cosine codes are compared by l2, as between rows of length 1.
   const metric = options.metric === 'cosine' && anisotropic === 1 ? 'l2' : plainMetric(options);
   const matrix = rotation === 'none' ? null : floatsOf(section('ROTM'));
   const inner = matrix === null ? dim : matrix.length / dim;
   const turned = (rows: Float32Array): Float32Array =>
     matrix === null ? rows : turn({ matrix, shift: null, from: dim, to: inner, random: false }, rows);
-  const blockBytes = 32 * ((m * bits) / 8 + (metric === 'l2' ? 4 : 0));
+  const blockBytes = 32 * ((m * bits) / 8 + (metric === 'l2' || lengths === true ? 4 : 0));
   const codeBytes = (room: number): number => Math.ceil(((room / 32) * blockBytes) / 64) * 64;
   const lists = storedLists(section, { group: 32, codeBytes, terms: 0 });
   const refines = rerank !== 'none';

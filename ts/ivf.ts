@@ -26,6 +26,11 @@ export interface ListOptions {
    * false: the row itself, as FAISS's fast scan and IndexPQ have it.
    */
   residual?: boolean | undefined;
+  /**
+   * With storage `pq` under ip: 4 bytes a row more give decoded rows the length of the rows, which finds far more of the
+   * nearest. Default true; anisotropic codes do without.
+   */
+  lengths?: boolean | undefined;
   /** Iterations of k-means in training, 1 … 1000. Default 10. */
   iterations?: number | undefined;
   /** Rows a centroid that training looks at: of a larger sample a part is drawn. Default 256. */
@@ -57,6 +62,8 @@ export interface IvfCreatedWith extends CreatedWith {
   readonly balanced: boolean;
   /** Only where it is false. */
   readonly residual?: boolean;
+  /** Only where lengths are kept. */
+  readonly lengths?: boolean;
   readonly iterations: number;
   readonly maxPointsPerCentroid: number;
   readonly seed: number;

@@ -49,6 +49,7 @@ export const KINDS: readonly Kind[] = [
       spill: numeric(KEY.spill),
       balanced: flag(KEY.balanced),
       residual: flag(KEY.residual),
+      lengths: flag(KEY.lengths),
       iterations: numeric(KEY.iterations),
       maxPointsPerCentroid: numeric(KEY.maxPoints),
       seed: numeric(KEY.seed),

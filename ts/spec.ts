@@ -77,6 +77,7 @@ export const KEY = {
   rotatedDim: 23,
   anisotropic: 24,
   residual: 25,
+  lengths: 26,
   threads: 100,
   efSearch: 101,
   nprobe: 102,

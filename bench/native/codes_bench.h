@@ -28,10 +28,10 @@ void bench_nibbles(const Options& o, const Kernels& k, const peaks::Peaks& peak,
   constexpr size_t kRounds = 20000;
   const auto floor = [&] { sink = peak.lookup(kRounds); };
   for (const size_t m : {size_t{32}, size_t{64}, size_t{192}}) {
-    for (const annex::CodeFactors factors :
-         {annex::CodeFactors::none, annex::CodeFactors::add, annex::CodeFactors::add_rescale_error}) {
+    for (const annex::CodeFactors factors : {annex::CodeFactors::none, annex::CodeFactors::add,
+                                             annex::CodeFactors::scale, annex::CodeFactors::add_rescale_error}) {
       CodeArena codes(arena.data, size_t{256} << 10, false, m, factors);
-      const char* names[] = {"", " add", " rescale", " bound"};
+      const char* names[] = {"", " add", " scale", " rescale", " bound"};
       const std::string name = ", m " + std::to_string(m) + names[static_cast<size_t>(factors)];
       if (factors == annex::CodeFactors::none) {
         std::vector<uint32_t> sums(codes.blocks.n);

@@ -94,6 +94,8 @@ typedef enum AnnexKey {
   ANNEX_KEY_ANISOTROPIC = 24,    /* pq under ip and cosine: weight of the error along the row, from 1 (off) on */
   ANNEX_KEY_RESIDUAL =
       25, /* ivf with pq: 0 codes rows themselves, 1 (default) what they differ from their centroid by */
+  ANNEX_KEY_LENGTHS =
+      26, /* ivf with pq under ip: 1 (default) keeps 4 bytes a row that give decoded rows the length of the rows */
   /* search */
   ANNEX_KEY_THREADS = 100,       /* 0 or absent: all of the pool */
   ANNEX_KEY_EF_SEARCH = 101,     /* hnsw: length of the candidate pool; at least k */

@@ -24,7 +24,7 @@ Status OpenedIndex::prepare() {
   size_t bytes = 0;
   if (status == Status::ok) status = reader_.get(kOptionsTag, 1, Content::steering, &data, &bytes);
   if (status != Status::ok) return status;
-  if (bytes % sizeof(Option) != 0 || bytes > sizeof options_) {
+  if (bytes % sizeof(Option) != 0 || bytes > kMostOptions * sizeof(Option)) {
     return corrupt(kOptionsTag, "expected pairs of numbers, at most %zu, got %zu bytes", kMostOptions, bytes);
   }
   if (reader_.rows() > UINT32_MAX || reader_.next_id() < 0 || reader_.next_id() > int64_t{1} << 53) {
@@ -32,6 +32,7 @@ Status OpenedIndex::prepare() {
   }
   std::memcpy(options_, data, bytes);
   option_count_ = bytes / sizeof(Option);
+  options_[option_count_] = {static_cast<double>(Key::stored), 1};
   return Status::ok;
 }
 
@@ -51,7 +52,7 @@ Status OpenedIndex::load() const {
 
 Status OpenedIndex::load_now() const {
   Index* index = nullptr;
-  Status status = create_index(options_, option_count_, &index);
+  Status status = create_index(options_, option_count_ + 1, &index);
   if (status != Status::ok && status != Status::out_of_memory) {
     char reason[400];
     std::strncpy(reason, last_error(), sizeof reason - 1);

@@ -56,7 +56,7 @@ class OpenedIndex final : public Index {
   const bool verified_;
   const bool read_only_;
   FileReader reader_;
-  Option options_[kMostOptions];
+  Option options_[kMostOptions + 1];  // and that they come from a file
   size_t option_count_ = 0;
   mutable std::atomic<Index*> index_{nullptr};
   mutable Status failed_ = Status::ok;  // of the first load; guarded by loading_

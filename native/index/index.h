@@ -37,11 +37,13 @@ enum class Key : int32_t {
   rotated_dim = 23,
   anisotropic = 24,
   residual = 25,
+  lengths = 26,
   threads = 100,
   ef_search = 101,
   nprobe = 102,
   rerank_factor = 103,
   early_stop = 104,
+  stored = 900,  // of a file: options that it lacks were not there when it was made
 };
 
 /// How rows are coded; the numbers of AnnexStorage. Those before `pq` are the numbers of Scalar.

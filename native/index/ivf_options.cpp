@@ -70,6 +70,8 @@ Status read_ivf_options(const Option* options, size_t count, bool flat, IvfOptio
   if (status != Status::ok) return status;
   o.flat = flat;
   if (flat) o.nlist = 1;
+  o.lengths = !o.common.stored;
+  bool wants_lengths = false;
   for (size_t i = 0; i < count; ++i) {
     const Key key = key_of(options[i].key);
     const double value = options[i].value;
@@ -108,6 +110,10 @@ Status read_ivf_options(const Option* options, size_t count, bool flat, IvfOptio
         status = read_whole("residual", value, 0, 1, &whole);
         o.residual = whole == 1;
         break;
+      case Key::lengths:
+        status = read_whole("lengths", value, 0, 1, &whole);
+        o.lengths = wants_lengths = whole == 1;
+        break;
       case Key::iterations: status = read_whole("iterations", value, 1, 1000, &o.iterations); break;
       case Key::max_points:
         status = read_whole("maxPointsPerCentroid", value, 1, size_t{1} << 24, &o.max_points);
@@ -121,6 +127,14 @@ Status read_ivf_options(const Option* options, size_t count, bool flat, IvfOptio
   if (status == Status::ok) status = read_codec(options, count, o.common, &o.codec);
   o.codec.seed = o.seed;
   o.codec.one_centre = flat;
+  // Anisotropic codes have the right length along the row by themselves.
+  o.codec.lengths = o.lengths && !flat && o.common.storage == Storage::pq && o.common.metric == Metric::ip &&
+                    o.codec.anisotropic == 0;
+  if (status == Status::ok && wants_lengths && !o.codec.lengths) {
+    return fail(Status::unsupported,
+                "lengths: true serves storage pq under ip, not anisotropic, not storage %s under %s: leave it out",
+                storage_name(o.common.storage), metric_name(o.common.metric));
+  }
   // Between rows of length 1 the squared Euclidean distance says what the product does, and better so from codes: it
   // makes up for decoded rows being too short.
   if (o.common.storage == Storage::pq && o.common.metric == Metric::cosine && o.codec.anisotropic == 0) {
@@ -150,6 +164,7 @@ size_t list_ivf_options(const IvfOptions& o, Option* out, size_t room) {
   list.add(Key::max_points, o.max_points);
   list.add(Key::seed, o.seed);
   if (!o.residual) list.add(Key::residual, 0);
+  if (o.codec.lengths) list.add(Key::lengths, 1);
   if (is_codec(o.common.storage)) list_codec(o.codec, &list);
   return list.count();
 }

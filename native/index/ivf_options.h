@@ -18,6 +18,7 @@ struct IvfOptions {
   size_t spill = 0;
   bool balanced = false;
   bool residual = true;  // pq codes what rows differ from their centroid by, not the rows themselves
+  bool lengths = true;   // pq under ip keeps lengths
   size_t iterations = 10;
   size_t max_points = 256;
   uint64_t seed = 0;

@@ -39,7 +39,9 @@ Status read_seed(double value, uint64_t* out) {
   return Status::ok;
 }
 
-bool is_common(Key key) { return key == Key::kind || key == Key::dim || key == Key::metric || key == Key::storage; }
+bool is_common(Key key) {
+  return key == Key::kind || key == Key::dim || key == Key::metric || key == Key::storage || key == Key::stored;
+}
 
 Status read_common(const Option* options, size_t count, CommonOptions* out) {
   size_t dim = 0, metric = 0, storage = 0;
@@ -53,6 +55,7 @@ Status read_common(const Option* options, size_t count, CommonOptions* out) {
         status = read_whole("storage", options[i].value, 0, 8, &storage);
         chosen = true;
         break;
+      case Key::stored: out->stored = true; break;
       default: break;
     }
     if (status != Status::ok) return status;

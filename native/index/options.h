@@ -19,6 +19,7 @@ Status read_seed(double value, uint64_t* out);
 struct CommonOptions {
   size_t dim = 0;
   Metric metric = Metric::l2;
+  bool stored = false;             // in a file, where what is missing is off
   Storage storage = Storage::f32;  // where none was given: f32, or bits under hamming and jaccard
 };
 /// Reads them from among `options`, whose other keys it leaves alone: dim must be there, and bits go with metrics of

@@ -17,6 +17,7 @@ inline constexpr size_t kCodeRows = 32;  // rows of a block
 enum class CodeFactors : uint8_t {
   none,
   add,                // float add
+  scale,              // float scale, not negative
   rescale_error,      // bfloat16 rescale, bfloat16 error
   add_rescale_error,  // float add, bfloat16 rescale, bfloat16 error
 };
@@ -25,6 +26,7 @@ constexpr size_t factor_bytes(CodeFactors factors) {  // of one row
   switch (factors) {
     case CodeFactors::none: return 0;
     case CodeFactors::add:
+    case CodeFactors::scale:
     case CodeFactors::rescale_error: return 4;
     case CodeFactors::add_rescale_error: return 8;
   }
@@ -55,6 +57,8 @@ struct CodeHit {
 /// One query of a scan of nibbles. With missing factors add = 0, rescale = 1, error = 0:
 ///   estimate = (g + add) + rescale * (scale * sum + bias)      sum = Σ_j lut[j][code_j], exact
 ///   bound    = estimate - (error * ge + |rescale| * slack)
+/// but with scale:
+///   estimate = row scale * (g + (scale * sum + bias)),  bound = estimate - row scale * slack
 /// in float, fused where the instruction set fuses. A row is a hit unless bound > threshold (so NaN is one).
 struct NibbleQuery {
   /// uint8_t[m rounded up to 4][16], zeros behind m, 64 bytes aligned or not. The largest entries of any two
@@ -66,8 +70,8 @@ struct NibbleQuery {
   uint32_t count;  // hits are appended here, ascending in row
 };
 
-/// One query of a scan of bytes. value = (g + add) + Σ_j table[j][code_j], summed in order of j from +0; estimate,
-/// bound = value, sum = the sum. A row is a hit unless value > threshold.
+/// One query of a scan of bytes. value = (g + add) + Σ_j table[j][code_j], summed in order of j from +0, or with scale
+/// row scale * (g + the sum); estimate, bound = value, sum = the sum. A row is a hit unless value > threshold.
 struct ByteQuery {
   const float* table;  // float[m][256]
   /// uint8_t[m][256] with scale * Σ_j lut[j][code_j] + bias ≤ Σ_j table[j][code_j] for all codes, and lut obeying what

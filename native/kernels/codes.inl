@@ -8,11 +8,13 @@ template <CodeFactors F>
 struct RowFactors {
   static constexpr bool kAdd = F == CodeFactors::add || F == CodeFactors::add_rescale_error;
   static constexpr bool kRescale = F == CodeFactors::rescale_error || F == CodeFactors::add_rescale_error;
-  Lanes add, rescale, error;
+  static constexpr bool kScale = F == CodeFactors::scale;
+  Lanes add, scale, rescale, error;
 
   // `p` is where a block's factors begin.
   ANNEX_INLINE void load(const uint8_t* p, size_t first_row) {
     if constexpr (kAdd) add = load_f32(p + 4 * first_row);
+    if constexpr (kScale) scale = load_f32(p + 4 * first_row);
     if constexpr (kRescale) {
       const uint8_t* halves = p + (kAdd ? 4 * kCodeRows : 0);
       rescale = load_bf16(halves + 2 * first_row);
@@ -35,6 +37,9 @@ ANNEX_INLINE RowValues evaluate(const NibbleQuery& query, const RowFactors<F>& r
   if constexpr (RowFactors<F>::kRescale) {
     r.estimate = fma(row.rescale, inner, base);
     r.bound = sub(r.estimate, fma(row.error, fill(query.ge), mul(abs(row.rescale), fill(query.slack))));
+  } else if constexpr (RowFactors<F>::kScale) {
+    r.estimate = mul(row.scale, add(base, inner));
+    r.bound = sub(r.estimate, mul(row.scale, fill(query.slack)));
   } else {
     r.estimate = add(base, inner);
     r.bound = sub(r.estimate, fill(query.slack));
@@ -114,6 +119,7 @@ inline void scan_nibbles(const CodeBlocks& blocks, NibbleQuery* queries, size_t 
   switch (blocks.factors) {
     case CodeFactors::none: return scan_nibbles_with<CodeFactors::none>(blocks, queries, nq);
     case CodeFactors::add: return scan_nibbles_with<CodeFactors::add>(blocks, queries, nq);
+    case CodeFactors::scale: return scan_nibbles_with<CodeFactors::scale>(blocks, queries, nq);
     case CodeFactors::rescale_error: return scan_nibbles_with<CodeFactors::rescale_error>(blocks, queries, nq);
     case CodeFactors::add_rescale_error: return scan_nibbles_with<CodeFactors::add_rescale_error>(blocks, queries, nq);
   }
@@ -141,6 +147,7 @@ inline void estimate_nibbles(const CodeBlocks& blocks, const NibbleQuery& query,
   switch (blocks.factors) {
     case CodeFactors::none: return estimate_nibbles_with<CodeFactors::none>(blocks, query, estimates, bounds);
     case CodeFactors::add: return estimate_nibbles_with<CodeFactors::add>(blocks, query, estimates, bounds);
+    case CodeFactors::scale: return estimate_nibbles_with<CodeFactors::scale>(blocks, query, estimates, bounds);
     case CodeFactors::rescale_error:
       return estimate_nibbles_with<CodeFactors::rescale_error>(blocks, query, estimates, bounds);
     case CodeFactors::add_rescale_error:

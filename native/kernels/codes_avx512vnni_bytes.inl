@@ -61,18 +61,20 @@ ANNEX_INLINE float exact_sum(const uint8_t* codes, size_t m, const float* table)
 // Values of the rows of a mask; appends those that pass.
 ANNEX_NOINLINE inline void append_exact(const uint8_t* block, const CodeBlocks& blocks, size_t i, uint32_t mask,
                                         uint32_t row, ByteQuery& query) {
-  const bool has_add = blocks.factors == CodeFactors::add;
+  const CodeFactors kind = blocks.factors;
   const uint8_t* factors = block + kCodeRows * blocks.m;
   for (; mask; mask &= mask - 1) {
     const uint32_t r = lowest_bit(mask);
     const float sum = exact_sum(block + i + r, blocks.m, query.table);
-    const float value = has_add ? (query.g + read_f32(factors + 4 * (i + r))) + sum : query.g + sum;
+    const uint8_t* factor = factors + 4 * (i + r);
+    float value = (kind == CodeFactors::add ? query.g + read_f32(factor) : query.g) + sum;
+    if (kind == CodeFactors::scale) value *= read_f32(factor);
     if (!(value > query.threshold)) query.hits[query.count++] = {row + r, value, value, sum};
   }
 }
 
 inline void scan_bytes(const CodeBlocks& blocks, ByteQuery* queries, size_t nq) {
-  const bool has_add = blocks.factors == CodeFactors::add;
+  const bool has_add = blocks.factors == CodeFactors::add, has_scale = blocks.factors == CodeFactors::scale;
   const size_t ahead = (kAheadCodes / blocks.stride + 2) / 2 * 2 * kCodeRows;  // rows
   for (size_t row = 0; row < blocks.n; row += 2 * kCodeRows) {
     const uint8_t* first = blocks.data + row / kCodeRows * blocks.stride;
@@ -90,8 +92,11 @@ inline void scan_bytes(const CodeBlocks& blocks, ByteQuery* queries, size_t nq) 
         const size_t i = 16 * (h % 2), at = row + 16 * h;
         const Lanes lower = fma(fill(query.scale), to_lanes(sums[h]), fill(query.bias));
         Lanes base = fill(query.g);
-        if (has_add) base = add(base, load_f32(block + kCodeRows * blocks.m + 4 * i));
-        const uint32_t mask = mask_not_greater(add(base, lower), fill(query.threshold)) & rows_below(blocks.n, at);
+        const uint8_t* factors = block + kCodeRows * blocks.m + 4 * i;
+        if (has_add) base = add(base, load_f32(factors));
+        Lanes least = add(base, lower);
+        if (has_scale) least = mul(load_f32(factors), least);
+        const uint32_t mask = mask_not_greater(least, fill(query.threshold)) & rows_below(blocks.n, at);
         if (mask) append_exact(block, blocks, i, mask, static_cast<uint32_t>(at), query);
       });
     }

@@ -21,7 +21,7 @@ ANNEX_INLINE void sum_bytes_8(const uint8_t* codes, size_t m, const float* table
 }
 
 inline void scan_bytes(const CodeBlocks& blocks, ByteQuery* queries, size_t nq) {
-  const bool has_add = blocks.factors == CodeFactors::add;
+  const bool has_add = blocks.factors == CodeFactors::add, has_scale = blocks.factors == CodeFactors::scale;
   for (size_t row = 0; row < blocks.n; row += kCodeRows) {
     const uint8_t* block = blocks.data + row / kCodeRows * blocks.stride;
     for (size_t q = 0; q < nq; q++) {
@@ -32,8 +32,11 @@ inline void scan_bytes(const CodeBlocks& blocks, ByteQuery* queries, size_t nq) 
         RowValues values;
         values.sum = load_f32(sums + h);
         Lanes base = fill(query.g);
-        if (has_add) base = add(base, load_f32(block + kCodeRows * blocks.m + 4 * h));
-        values.estimate = values.bound = add(base, values.sum);
+        const uint8_t* factors = block + kCodeRows * blocks.m + 4 * h;
+        if (has_add) base = add(base, load_f32(factors));
+        values.estimate = add(base, values.sum);
+        if (has_scale) values.estimate = mul(load_f32(factors), values.estimate);
+        values.bound = values.estimate;
         const uint32_t mask = mask_not_greater(values.bound, fill(query.threshold)) & rows_below(blocks.n, row + h);
         if (mask) query.count += append_hits(values, mask, static_cast<uint32_t>(row + h), query.hits + query.count);
       }

@@ -12,7 +12,8 @@ struct Columns {
 Columns columns_of(CodeFactors kind) {
   switch (kind) {
     case CodeFactors::none: return {0, {}};
-    case CodeFactors::add: return {1, {4}};
+    case CodeFactors::add:
+    case CodeFactors::scale: return {1, {4}};
     case CodeFactors::rescale_error: return {2, {2, 2}};
     case CodeFactors::add_rescale_error: return {3, {4, 2, 2}};
   }

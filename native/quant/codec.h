@@ -4,6 +4,7 @@
 // A row x is coded relative to a centre c (a list's centroid, a node's own vector, or nothing). A distance is estimated
 // from a prepared query, which depends on no centre, and from the distance of the query to the centre:
 //   estimate = distance(query, centre) + add[row] + rescale[row] · (sum of table entries that the row's code picks)
+// or, with lengths, scale[row] · (distance(query, centre) + that sum).
 // Under cosine, rows and queries come normalised.
 //
 // A row exists in two forms. Its *record* is a flat run of record_bytes(). In a list, 32 rows share a *block* of
@@ -32,6 +33,7 @@ struct CodecOptions {
   Rotation rotation = Rotation::none;  // pq; rabitq always rotates at random
   size_t rotated_dim = 0;              // pq with a rotation: dimensions behind it; 0: dim
   float anisotropic = 0;               // pq
+  bool lengths = false;                // pq under ip: a float a row gives decoded rows the length of the rows
   uint64_t seed = 0;
   size_t iterations = 0;  // of k-means; 0: the default
   /// All rows have one centre, and it is the origin: pq keeps no factors then, and under l2 finds the whole distance

@@ -1,6 +1,7 @@
 #include "quant/codec_pq.h"
 
 #include <algorithm>
+#include <cmath>
 #include <cstring>
 #include <new>
 
@@ -24,9 +25,20 @@ struct Head {
   float scale, bias, slack;
 };
 
+// Beyond it a row and its code have nothing in common.
+constexpr double kMostScale = 1e6;
+
 // Rows whose sums of rounded entries lie so many standard deviations of the rounding behind the threshold are looked
 // at.
 constexpr float kRoundingDeviations = 4;
+
+// The length of a row over that of its code, of the given square; 1 where the code has none.
+float scale_of(const float* row, size_t dim, double coded_square) {
+  double square = 0;
+  for (size_t d = 0; d < dim; ++d) square += static_cast<double>(row[d]) * row[d];
+  const double scale = std::sqrt(square / coded_square);
+  return coded_square > 0 && scale < kMostScale ? static_cast<float>(scale) : 1.0f;
+}
 
 }  // namespace
 
@@ -197,6 +209,10 @@ void PqCodec::encode_some(const float* const* rows, size_t n, const float* centr
     gathered[d] = (centre != nullptr ? centre[d] : 0.0f) - (origin_.size() != 0 ? origin_[d] : 0.0f);
   }
   rotate(gathered, 1, c, work);
+  double centre_square = 0;
+  for (size_t d = 0; options_.lengths && centre != nullptr && d < dim; ++d) {
+    centre_square += static_cast<double>(centre[d]) * centre[d];
+  }
   for (size_t i = 0; i < n; ++i) {
     float* p = rotated;
     quantizer_.decode(codes + i * code_bytes, p);
@@ -204,8 +220,8 @@ void PqCodec::encode_some(const float* const* rows, size_t n, const float* centr
     for (size_t d = 0; d < out; ++d) {
       sum += static_cast<double>(p[d]) * (static_cast<double>(p[d]) + 2 * static_cast<double>(c[d]));
     }
-    const float add = static_cast<float>(sum);
-    std::memcpy(records + i * record_bytes_ + code_bytes, &add, sizeof add);
+    const float factor = options_.lengths ? scale_of(rows[i], dim, centre_square + sum) : static_cast<float>(sum);
+    std::memcpy(records + i * record_bytes_ + code_bytes, &factor, sizeof factor);
   }
 }
 
@@ -358,13 +374,11 @@ void PqCodec::estimate(const void* query, float distance, const uint8_t* const* 
       const size_t c = nibbles() ? code[j / 2] >> (j % 2 * 4) & 15 : code[j];
       sums[j % 4] += table[(j << options_.bits) + c];
     }
-    float base = base_of(distance);
-    if (factors() == CodeFactors::add) {
-      float add;
-      std::memcpy(&add, code + shape().code_bytes(), sizeof add);
-      base += add;
-    }
+    float base = base_of(distance), factor = 0;
+    if (factors() != CodeFactors::none) std::memcpy(&factor, code + shape().code_bytes(), sizeof factor);
+    if (factors() == CodeFactors::add) base += factor;
     estimates[i] = base + ((sums[0] + sums[2]) + (sums[1] + sums[3]));
+    if (factors() == CodeFactors::scale) estimates[i] *= factor;
   }
 }
 

@@ -2,6 +2,10 @@
 //   |q - c - p|² = |q - c|² + (|p|² + 2 ⟨c - o, p⟩) - 2 ⟨q - o, p⟩
 // with p the row less its centre as coded: the bracket is stored, the rest comes from tables of the query. Where all
 // rows share the centre o, the tables have |q - o - p|² part by part, and no float is stored.
+//
+// Under ip decoded rows are shorter than rows, the more so the worse they are coded, and products are too small by as
+// much: that misplaces rows more than anything else. With `lengths` the float is |x| / |c + p|, by which the product
+// with the decoded row is multiplied.
 #pragma once
 #include <memory>
 
@@ -48,7 +52,10 @@ class PqCodec final : public Codec {
   float base_of(float distance) const { return whole() ? 0 : distance; }
   /// Rounded tables choose, exact ones decide: worth it where few rows of a scan are hits.
   bool refines() const { return nibbles() && options_.one_centre; }
-  CodeFactors factors() const { return l2() && !whole() ? CodeFactors::add : CodeFactors::none; }
+  CodeFactors factors() const {
+    if (options_.lengths) return CodeFactors::scale;
+    return l2() && !whole() ? CodeFactors::add : CodeFactors::none;
+  }
   size_t table_floats() const { return options_.m << options_.bits; }
   const float* table_of(const void* query) const;
   const uint8_t* lut_of(const void* query) const;

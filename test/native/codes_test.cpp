@@ -46,7 +46,7 @@ void fill_lut(uint8_t* lut, size_t size, size_t width, int look, Random& random)
 }
 
 struct Factors {
-  std::vector<float> add, rescale, error;
+  std::vector<float> add, scale, rescale, error;
 };
 
 // n rows of codes with factors, the last block ending at an inaccessible page.
@@ -68,7 +68,7 @@ struct Rows {
         kind(what),
         data((blocks - 1) * stride + used(bytes, subs, what)),
         factors{std::vector<float>(32 * blocks), std::vector<float>(32 * blocks, 1.0f),
-                std::vector<float>(32 * blocks)} {
+                std::vector<float>(32 * blocks, 1.0f), std::vector<float>(32 * blocks)} {
     for (size_t i = 0; i < data.size(); i++) data.data()[i] = static_cast<uint8_t>(random.next());
     const bool add = kind == CodeFactors::add || kind == CodeFactors::add_rescale_error;
     const bool rescale = kind == CodeFactors::rescale_error || kind == CodeFactors::add_rescale_error;
@@ -79,6 +79,10 @@ struct Rows {
         factors.add[r] = random.below(50) == 0 ? NAN : random.normal();
         std::memcpy(f + 4 * i, &factors.add[r], 4);
         f += 128;
+      }
+      if (kind == CodeFactors::scale) {
+        factors.scale[r] = random.below(50) == 0 ? NAN : 2 * random.uniform();
+        std::memcpy(f + 4 * i, &factors.scale[r], 4);
       }
       if (rescale) {
         const uint16_t a = reference::encode_bf16(random.normal()), b = reference::encode_bf16(random.uniform());
@@ -185,14 +189,16 @@ void test_scan(size_t m, size_t n, size_t nq, CodeFactors kind, Random& random) 
         const annex::NibbleQuery& t = queries[q];
         const double add = rows.factors.add[r], rescale = rows.factors.rescale[r], error = rows.factors.error[r];
         const double inner = static_cast<double>(t.scale) * sum + t.bias;
-        const double expected = t.g + add + rescale * inner;
-        const double lower = expected - (error * t.ge + std::fabs(rescale) * t.slack);
+        const double scale = rows.factors.scale[r];
+        const double expected = scale * (t.g + add + rescale * inner);
+        const double lower = expected - (error * t.ge + scale * std::fabs(rescale) * t.slack);
         const double size = std::fabs(t.g) + std::fabs(add) +
                             std::fabs(rescale) * (std::fabs(t.scale * sum) + std::fabs(t.bias) + t.slack) + error;
+        const bool odd = std::isnan(add) || std::isnan(scale);
         const float e = estimate.as<float>()[r], b = bound.as<float>()[r];
-        check((std::isnan(e) && std::isnan(add)) || std::fabs(e - expected) <= 1e-6 * size, *k,
-              at("estimate", m, n, nq));
-        check((std::isnan(b) && std::isnan(add)) || std::fabs(b - lower) <= 1e-6 * size, *k, at("bound", m, n, nq));
+        const double most = 1e-6 * size * std::max(1.0, scale);
+        check((std::isnan(e) && odd) || std::fabs(e - expected) <= most, *k, at("estimate", m, n, nq));
+        check((std::isnan(b) && odd) || std::fabs(b - lower) <= most, *k, at("bound", m, n, nq));
         estimates[q].push_back(e);
         bounds[q].push_back(b);
         sums[q].push_back(static_cast<float>(sum));
@@ -214,8 +220,8 @@ void test_scan(size_t m, size_t n, size_t nq, CodeFactors kind, Random& random) 
 void test_scans() {
   Random random(2);
   for (size_t m : subquantizers()) {
-    for (CodeFactors kind :
-         {CodeFactors::none, CodeFactors::add, CodeFactors::rescale_error, CodeFactors::add_rescale_error}) {
+    for (CodeFactors kind : {CodeFactors::none, CodeFactors::add, CodeFactors::scale, CodeFactors::rescale_error,
+                             CodeFactors::add_rescale_error}) {
       test_scan(m, 1 + random.below(140), 1 + random.below(m > 200 ? 3 : 9), kind, random);
     }
   }
@@ -246,7 +252,8 @@ void test_byte_scan(size_t m, size_t n, size_t nq, CodeFactors kind, Random& ran
       float sum = 0;
       for (size_t j = 0; j < m; j++) sum += table[256 * j + rows.code(r, j)];
       sums[q].push_back(sum);
-      values[q].push_back(kind == CodeFactors::add ? (query.g + rows.factors.add[r]) + sum : query.g + sum);
+      const float whole = (kind == CodeFactors::add ? query.g + rows.factors.add[r] : query.g) + sum;
+      values[q].push_back(kind == CodeFactors::scale ? rows.factors.scale[r] * whole : whole);
     }
     query.threshold = pick_threshold(values[q], n, random);
   }
@@ -270,7 +277,7 @@ void test_byte_scan(size_t m, size_t n, size_t nq, CodeFactors kind, Random& ran
 void test_byte_scans() {
   Random random(3);
   for (size_t m : subquantizers()) {
-    for (CodeFactors kind : {CodeFactors::none, CodeFactors::add}) {
+    for (CodeFactors kind : {CodeFactors::none, CodeFactors::add, CodeFactors::scale}) {
       test_byte_scan(m, 1 + random.below(m > 200 ? 70 : 200), 1 + random.below(m > 200 ? 2 : 4), kind, random);
     }
   }

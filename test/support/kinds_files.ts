@@ -41,6 +41,10 @@ export const RECIPES: Readonly<Record<string, { readonly kind: keyof Classes; re
   ivf_sq8: { kind: 'IvfIndex', options: { dim: 8, nlist: 4, storage: 'sq8', spill: 1, ...LIST_DATA } },
   ivf_u8: { kind: 'IvfIndex', options: { dim: 8, nlist: 4, storage: 'u8', ...LIST_DATA } },
   ivf_pq4: { kind: 'IvfIndex', options: { dim: 8, nlist: 4, storage: { codec: 'pq', m: 4, bits: 4 }, ...LIST_DATA } },
+  ivf_pq4_ip: {
+    kind: 'IvfIndex',
+    options: { dim: 8, nlist: 4, metric: 'ip', storage: { codec: 'pq', m: 4, bits: 4 }, ...LIST_DATA },
+  },
   ivf_pq8_plain: {
     kind: 'IvfIndex',
     options: { dim: 8, nlist: 4, storage: { codec: 'pq', m: 4 }, residual: false, ...LIST_DATA },
