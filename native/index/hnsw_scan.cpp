@@ -11,7 +11,6 @@
 namespace annex {
 namespace {
 
-constexpr size_t kScannedRows = 16;
 constexpr size_t kScanned = 2;        // candidates of a scan by codes, in efSearch
 constexpr size_t kPolledRows = 4096;  // between looks at the flag
 // Costs, in cache lines fetched.

@@ -23,7 +23,8 @@ class HnswSearch {
   static constexpr size_t kDefaultEf = 96;
   static constexpr size_t kLanes = 6;  // queries that one thread has in hand at a time
   static constexpr size_t kScoredRows = 64;
-  static constexpr size_t kSeeds = 16;  // of a walk through allowed rows alone
+  static constexpr size_t kScannedRows = 16;  // by codes at a time
+  static constexpr size_t kSeeds = 16;        // of a walk through allowed rows alone
   struct Work;
   enum class Way {
     walk,     // through all nodes, as far as it takes to find enough that may be returned

@@ -289,6 +289,23 @@ void test_filters() {
   }
 }
 
+// The least M: a list holds fewer links than a scan of codes takes rows at a time. First of all, while the thread has
+// no larger rooms; the sizes are such that a quarter of the rows is scanned.
+void test_few_links() {
+  const size_t n = 20000, dim = 256, nq = 8, k = 5;
+  const auto rows = clustered(n, dim, 4), queries = clustered(nq, dim, 5);
+  auto options = hnsw(dim, ANNEX_L2, ANNEX_STORE_F32, ANNEX_LAYOUT_CODES, 2);
+  options.insert(options.end(), {ANNEX_KEY_EF_CONSTRUCTION, 8});
+  Index index(options);
+  CHECK(index.add(rows.data(), n) == ANNEX_OK);
+  for (const size_t step : {4, 5, 30}) {
+    std::vector<double> allowed;
+    for (size_t id = 0; id < n; id += step) allowed.push_back(static_cast<double>(id));
+    const Answer got = index.search(queries.data(), nq, k, 1, ANNEX_ALLOW_IDS, allowed.data(), allowed.size());
+    CHECK(got.status == ANNEX_OK && got.counts == std::vector<uint32_t>(nq, k));
+  }
+}
+
 uint64_t fold(uint64_t sum, const void* data, size_t bytes) {
   const auto* p = static_cast<const uint8_t*>(data);
   for (size_t i = 0; i < bytes; ++i) sum = (sum ^ p[i]) * 0x100000001B3u;
@@ -366,6 +383,7 @@ int main(int argc, char** argv) {
     std::printf("%llu\n", static_cast<unsigned long long>(fingerprint()));
     return 0;
   }
+  test_few_links();
   test_options();
   test_recall();
   test_bytes_and_bits();

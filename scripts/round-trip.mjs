@@ -1,12 +1,12 @@
-// Indexes of a whole data set out of FAISS into annex, and back: how many answers are the same.
-//   node scripts/faiss-round-trip.mjs BASE.npy QUERIES.npy [--python python3] [--metric ip] [FACTORY …]
-// It needs a python3 that has faiss, and the built package (npm run build).
+// Indexes of a whole data set out of FAISS into annex, and back, and out of hnswlib: how many answers are the same.
+//   node scripts/round-trip.mjs BASE.npy QUERIES.npy [--python python3] [--metric ip] [FACTORY … | hnswlib]
+// It needs a python3 that has faiss and hnswlib, and the built package (npm run build).
 import { execFileSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
-import { exportFaiss, importFaiss } from '../dist/index.js';
+import { exportFaiss, importFaiss, importHnswlib } from '../dist/index.js';
 
 const K = 10;
 const FACTORIES = [
@@ -17,6 +17,7 @@ const FACTORIES = [
   'IVF1024,PQ32',
   'OPQ32,IVF1024,PQ32',
   'OPQ32,IVF1024,PQ32,RFlat',
+  'hnswlib',
 ];
 const { positionals, values } = parseArgs({
   allowPositionals: true,
@@ -26,15 +27,23 @@ const [base, queries, ...given] = positionals;
 if (base === undefined || queries === undefined) throw new Error('expected BASE.npy QUERIES.npy [FACTORY …]');
 const OPTIONS = { nprobe: 16, efSearch: 128, rerankFactor: 4 };
 
-// Makes an index of argv[1] unless it is there, and writes what it finds.
-const SCRIPT = `
-import sys, os, numpy as np, faiss
+// Each makes an index of argv[1] unless it is there, and writes what it finds.
+const BEGIN = `
+import sys, os, numpy as np
 path, factory, metric, base, queries, k = sys.argv[1:7]
 q = np.load(queries).astype("float32")
-if os.path.exists(path):
+x = None if os.path.exists(path) else np.load(base).astype("float32")
+`;
+const END = `
+ids.astype("float64").tofile(path + ".ids")
+distances.astype("float32").tofile(path + ".distances")
+np.ascontiguousarray(q).tofile(path + ".queries")
+`;
+const FAISS = `${BEGIN}
+import faiss
+if x is None:
     index = faiss.read_index(path)
 else:
-    x = np.load(base).astype("float32")
     index = faiss.index_factory(x.shape[1], factory, faiss.METRIC_INNER_PRODUCT if metric == "ip" else faiss.METRIC_L2)
     ivf = faiss.try_extract_index_ivf(index)
     if ivf is not None and hasattr(faiss.downcast_index(ivf), "do_polysemous_training"):
@@ -50,15 +59,24 @@ if hasattr(index, "hnsw"):
 if hasattr(index, "k_factor"):
     index.k_factor = ${OPTIONS.rerankFactor}
 distances, ids = index.search(q, int(k))
-ids.astype("float64").tofile(path + ".ids")
-distances.astype("float32").tofile(path + ".distances")
-np.ascontiguousarray(q).tofile(path + ".queries")
-`;
+${END}`;
+const HNSWLIB = `${BEGIN}
+import hnswlib
+index = hnswlib.Index(space=metric, dim=x.shape[1])
+index.init_index(max_elements=len(x), ef_construction=200, M=16)
+index.add_items(x)
+index.save_index(path)
+index.set_ef(${OPTIONS.efSearch})
+ids, distances = index.knn_query(q, k=int(k))
+if metric == "ip":
+    distances = 1 - distances # similarities, as FAISS gives them
+${END}`;
 
-const directory = mkdtempSync(join(tmpdir(), 'faiss-round-trip-'));
+const directory = mkdtempSync(join(tmpdir(), 'round-trip-'));
 /** @param {string} path @param {string} factory */
 const ask = (path, factory) => {
-  execFileSync(values.python, ['-c', SCRIPT, path, factory, values.metric, base, queries, String(K)], {
+  const script = factory === 'hnswlib' ? HNSWLIB : FAISS;
+  execFileSync(values.python, ['-c', script, path, factory, values.metric, base, queries, String(K)], {
     stdio: ['ignore', 'ignore', 'inherit'],
   });
   const read = (/** @type {string} */ what) => new Uint8Array(readFileSync(`${path}.${what}`)).buffer;
@@ -73,26 +91,32 @@ const listOf = ({ ids }, q) => [...ids.subarray(q * K, (q + 1) * K)];
 /** Answers as lists of ids, and as sets; the greatest difference of distances. @param {any} ours @param {any} theirs */
 const compare = (ours, theirs) => {
   const n = theirs.ids.length / K;
-  let [lists, sets, slots, far] = [0, 0, 0, 0];
+  let [lists, sets, slots, tied, far] = [0, 0, 0, 0, 0];
   for (let q = 0; q < n; q++) {
     const [a, b] = [listOf(ours, q), listOf(theirs, q)];
     const common = a.filter((id) => b.includes(id)).length;
     lists += a.every((id, i) => id === b[i]) ? 1 : 0;
     sets += common === K ? 1 : 0;
     slots += common;
+    // Of rows that are as far as the last one, to rounding, either may have taken any.
+    const last = ours.distances[q * K + K - 1];
+    tied += a.filter((id, i) => !b.includes(id) && last - ours.distances[q * K + i] <= 1e-6 * Math.max(1, last)).length;
     for (let i = q * K; i < (q + 1) * K; i++) {
       const their = values.metric === 'ip' ? -theirs.distances[i] : theirs.distances[i];
       if (Number.isFinite(ours.distances[i])) far = Math.max(far, Math.abs(ours.distances[i] - their));
     }
   }
-  return `${lists} of ${n} lists, ${sets} sets, ${slots} of ${n * K} ids; distances differ by ${far.toExponential(1)} at most`;
+  const ids = `${slots} of ${n * K} ids, ${tied} more tie, ${n * K - slots - tied} differ`;
+  return `${lists} of ${n} lists, ${sets} sets, ${ids}; distances differ by ${far.toExponential(1)} at most`;
 };
 try {
   for (const factory of given.length > 0 ? given : FACTORIES) {
     const path = join(directory, 'index.faiss');
     rmSync(path, { force: true });
     const theirs = ask(path, factory);
-    const index = await importFaiss(path);
+    const dim = new Float32Array(theirs.queries).length / (theirs.ids.length / K);
+    const metric = values.metric === 'ip' ? 'ip' : 'l2';
+    const index = await (factory === 'hnswlib' ? importHnswlib(path, { dim, metric }) : importFaiss(path));
     /** @type {string[]} */
     const names =
       { HnswIndex: ['efSearch'], IvfIndex: factory.includes('RFlat') ? ['nprobe', 'rerankFactor'] : ['nprobe'] }[
@@ -102,7 +126,7 @@ try {
     const ours = await index.searchBatch(new Float32Array(theirs.queries), K, options);
     console.log(`${factory}\n  imported: ${compare(ours, theirs)}`);
     writeFileSync(path, await exportFaiss(index));
-    console.log(`  exported: ${compare(ours, ask(path, factory))}`);
+    console.log(`  exported to FAISS: ${compare(ours, ask(path, 'as exported'))}`);
     index.close();
   }
 } finally {
