@@ -1,9 +1,9 @@
 import { execFile } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { open } from 'annex';
+import { HnswIndex, importFaiss, open } from 'annex';
 import { afterAll, describe, expect, test } from 'vitest';
 import { floats } from './support/data.js';
 
@@ -95,6 +95,37 @@ describe('annex on the command line', () => {
     const built = await annex('build', at('b.npy'), at('ivf.annex'), '--factory', 'IVF4,Flat', '--limit', '300');
     expect(built).toMatchObject({ code: 0 });
     expect((await open(at('ivf.annex'))).size).toBe(300);
+  });
+
+  test('convert indexes from and to other libraries', async () => {
+    const index = await HnswIndex.create({ dim: DIM, metric: 'ip', M: 6 });
+    await index.add(rows, { ids: Float64Array.from({ length: 500 }, (_, i) => 2 * i + 1) });
+    await index.save(at('graph.annex'));
+    const query = rows.subarray(0, DIM);
+    const expected = index.searchSync(query, 5, { efSearch: 500 }).ids;
+    const exported = await annex('convert', at('graph.annex'), at('graph.faiss'), '--json');
+    expect(exported).toMatchObject({ code: 0, error: '' });
+    expect(JSON.parse(exported.out)).toMatchObject({ format: 'faiss', rows: 500, dim: DIM, metric: 'ip' });
+    const imported = (await importFaiss(at('graph.faiss'))) as HnswIndex;
+    expect(imported.searchSync(query, 5, { efSearch: 500 }).ids).toEqual(expected);
+    expect((await annex('convert', at('graph.faiss'), at('again.annex'))).code).toBe(0);
+    const again = (await HnswIndex.open(at('again.annex'))) as HnswIndex;
+    expect(again.searchSync(query, 5, { efSearch: 500 }).ids).toEqual(expected);
+
+    const saved = fileURLToPath(new URL('./golden/imports/hnswlib_l2.bin', import.meta.url));
+    expect((await annex('convert', saved, at('h.annex'), '--dim', '16', '--metric', 'l2')).code).toBe(0);
+    expect((await open(at('h.annex'))).dim).toBe(16);
+    for (const [args, code, message] of [
+      [[saved, at('x.annex')], 2, /say them/],
+      [[saved, at('x.annex'), '--dim', '17', '--metric', 'l2'], 1, /hnswlib_l2\.bin.*dim 17/],
+      [[at('graph.annex'), at('x.bin')], 2, /no file of hnswlib is written/],
+      [[at('none.annex'), at('x.faiss')], 1, /none\.annex/],
+      [[at('graph.annex'), at('no/x.faiss')], 1, /no\/x\.faiss/],
+    ] as const) {
+      const run = await annex('convert', ...args);
+      expect([run.code, run.error]).toEqual([code, expect.stringMatching(message)]);
+    }
+    expect(existsSync(at('x.annex')) || existsSync(at('x.faiss'))).toBe(false);
   });
 
   test('what cannot be', async () => {

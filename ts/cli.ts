@@ -23,6 +23,8 @@ const HELP = `annex: vector indexes from the shell
       --ef-search N, --nprobe N, --rerank-factor X, --threads N
       --out FILE                  write the ids there (.ivecs, .ibin, .npy, .jsonl)
   annex convert VECTORS VECTORS   from one format to another; also --limit N
+  annex convert INDEX INDEX       from .annex to .faiss (of FAISS), and from .faiss or .bin to .annex
+      --dim N, --metric NAME      of .bin, the files of hnswlib, which do not tell them
   annex bench [VECTORS]           recall, speed, memory and size of indexes over these rows
       --query VECTORS             queries; default the dataset test of HDF5
       --truth FILE                true neighbours (.ivecs, .ibin, .npy, HDF5); default neighbors of HDF5, or found and kept
