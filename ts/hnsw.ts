@@ -50,7 +50,9 @@ export interface HnswCreatedWith extends CreatedWith {
 
 interface GraphSearch {
   /**
-   * Length of the list of candidates: more find better and take longer. Raised to k where it is less. Default 96.
+   * Candidates of a query: more find better and take longer. Raised to k where it is less. Default 96. From 2,048 rows on
+   * this is an average over queries like the rows: one whose neighbours stand out has as few as a quarter, one that has
+   * many at much the same distance up to four times as many.
    */
   efSearch?: number | undefined;
 }

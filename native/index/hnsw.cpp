@@ -144,6 +144,7 @@ void HnswState::swap(HnswState& other) noexcept {
   wide.swap(other.wide);
   codes.swap(other.codes);
   graph.swap(other.graph);
+  std::swap(reach, other.reach);
   ids.swap(other.ids);
   removed.swap(other.removed);
   std::swap(removed_count, other.removed_count);

@@ -7,6 +7,7 @@
 #include "index/hnsw_build.h"
 #include "index/hnsw_codes.h"
 #include "index/hnsw_graph.h"
+#include "index/hnsw_reach.h"
 #include "index/id_map.h"
 #include "index/index.h"
 #include "index/row_store.h"
@@ -25,6 +26,7 @@ struct HnswState {
   RowStore wide;                     // the wider copy, where there is one: has_wide
   std::unique_ptr<HnswCodes> codes;  // null in the plain layout, and before the first row
   HnswGraph graph;
+  HnswReach reach;
   IdMap ids;                 // of removed rows: none
   Buffer<uint32_t> removed;  // a bit a slot; may be shorter than the slots
   size_t removed_count = 0;

@@ -99,7 +99,7 @@ void HnswBuilder::find_links(LinkWork& work, Space& space, uint32_t slot) {
   uint64_t best = descend(space, edit_, walk, pool_key(walk.distances[0], entry_), top_, level + 1);
   for (int layer = std::min(level, top_); layer >= 0; --layer) {
     walk.pool[0] = best;
-    const size_t n = search_layer(space, edit_, walk, layer, options_.ef_construction, 1);
+    const size_t n = search_layer(space, edit_, walk, layer, Reach::nearest(options_.ef_construction), 1);
     for (size_t i = 0; i < n; ++i) work.slots[i] = key_slot(walk.pool[i]);
     best = walk.pool[0] & ~uint64_t{1};
     if constexpr (Space::kEstimates) {

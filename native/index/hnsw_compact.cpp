@@ -32,8 +32,8 @@ Status HnswCompactWriter::step(const int32_t* cancel, Progress* progress) {
   const double n = static_cast<double>(old_of_.size());
   progress->phase = Phase::compact;
   progress->total = 4 * n;
-  progress->done = stage_ == Stage::done ? 4 * n : (static_cast<double>(stage_) - 1) * n + static_cast<double>(done_);
-  if (progress->done < 0) progress->done = 0;
+  progress->done = (static_cast<double>(stage_) - 1) * n + static_cast<double>(done_);
+  progress->done = stage_ >= Stage::reach ? 4 * n : std::max(progress->done, 0.0);
   progress->finished = stage_ == Stage::done;
   return status;
 }
@@ -46,6 +46,7 @@ Status HnswCompactWriter::part(const int32_t* cancel) {
     case Stage::code: return code();
     case Stage::mend: return mend();
     case Stage::join: return join();
+    case Stage::reach: return learn_reach(cancel);
     default: return Status::ok;
   }
 }
@@ -160,8 +161,9 @@ Status HnswCompactWriter::mend() {
   return Status::ok;
 }
 
-// The neighbors that a node had and keeps, and those of removed ones, into work.slots. False where none was removed.
-bool HnswCompactWriter::gather(LinkWork& work, uint32_t slot, int layer, size_t* found) {
+// The neighbors that a node had and keeps, `kept` of them, then those of removed ones, into work.slots. False where
+// none was removed.
+bool HnswCompactWriter::gather(LinkWork& work, uint32_t slot, int layer, size_t* kept, size_t* found) {
   const HnswGraph& old = index_.state_.graph;
   const size_t room = old.room(layer), most = (kGathered + 1) * room - 1;
   uint32_t passed[kPassed];
@@ -180,6 +182,7 @@ bool HnswCompactWriter::gather(LinkWork& work, uint32_t slot, int layer, size_t*
         passed[passed_count++] = other;
       }
     }
+    if (looked == 0) *kept = n;
     if (looked == passed_count) break;
     at = passed[looked++];
   }
@@ -193,8 +196,8 @@ void HnswCompactWriter::mend_list(LinkWork& work, Space& space, uint32_t slot, i
   HnswGraph& graph = next_->graph;
   const size_t room = graph.room(layer);
   uint32_t* links = const_cast<uint32_t*>(graph.links(slot, layer));
-  size_t n = 0;
-  if (!gather(work, slot, layer, &n)) {
+  size_t kept = 0, n = 0;
+  if (!gather(work, slot, layer, &kept, &n)) {
     std::copy_n(work.slots.data(), n, links);
     return;
   }
@@ -202,11 +205,16 @@ void HnswCompactWriter::mend_list(LinkWork& work, Space& space, uint32_t slot, i
   space.score(work.slots.data(), n, work.distances.data());
   for (size_t i = 0; i < n; ++i) work.keys[i] = pool_key(work.distances[i], work.slots[i]);
   std::sort(work.keys.data(), work.keys.data() + n);
+  // Neighbors that a node has keep their places, as if they were of the tree, which is made anew.
+  for (size_t i = 0; i < kept; ++i) work.walk.visited.add(work.slots[i]);
   for (size_t i = 0; i < n; ++i) {
-    work.slots[i] = key_slot(work.keys[i]);
+    const uint32_t other = key_slot(work.keys[i]);
+    work.slots[i] = work.walk.visited.add(other) ? other : other | kTreeBit;
     work.distances[i] = key_distance(work.keys[i]);
   }
-  std::copy_n(work.chosen.data(), select_links(work, space, n, room), links);
+  work.walk.visited.clear();
+  const size_t chosen = select_links(work, space, n, room);
+  for (size_t i = 0; i < chosen; ++i) links[i] = work.chosen[i] & kSlotMask;
 }
 
 // A spanning tree of the bottom layer, by breadth; what it does not reach is connected to a near node that it does.
@@ -231,7 +239,21 @@ Status HnswCompactWriter::join() {
       connect(find_parent(work, child), child);
     }
   }
-  if (queue_.size() == graph.nodes) stage_ = Stage::done;
+  if (queue_.size() < graph.nodes) return Status::ok;
+  if (!next_->reach.outgrown(graph.nodes)) {
+    stage_ = Stage::done;
+    return Status::ok;
+  }
+  stage_ = Stage::reach;
+  return sample_.begin(graph.nodes);
+}
+
+Status HnswCompactWriter::learn_reach(const int32_t* cancel) {
+  const HnswGraph& graph = next_->graph;
+  const Status status = sample_.step(next_->rows, next_->codes.get(), graph, graph.entry, graph.top, cancel);
+  if (status != Status::ok || !sample_.finished()) return status;
+  next_->reach = sample_.result();
+  stage_ = Stage::done;
   return Status::ok;
 }
 
@@ -244,7 +266,7 @@ uint32_t HnswCompactWriter::find_parent(LinkWork& work, uint32_t slot) {
     float distance;
     space.score(&graph.entry, 1, &distance);
     work.walk.pool[0] = descend(space, graph, work.walk, pool_key(distance, graph.entry), graph.top, 1);
-    const size_t n = search_layer(space, graph, work.walk, 0, kParentPool, 1);
+    const size_t n = search_layer(space, graph, work.walk, 0, Reach::nearest(kParentPool), 1);
     for (size_t i = 0; i < n && parent == kNoSlot; ++i) {
       const uint32_t near = key_slot(work.walk.pool[i]);
       if (near != slot && degree_[near] != 0 && degree_[near] < most) parent = near;

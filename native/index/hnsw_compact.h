@@ -1,5 +1,5 @@
 // Compacting an HNSW index: rows that were removed go, and the links through them are mended. A node that had removed
-// neighbors chooses anew among its other neighbors and those of the removed ones (Singh, Subramanya et al.:
+// neighbors keeps the others, and chooses more among those of the removed ones (Singh, Subramanya et al.:
 // "FreshDiskANN", 2021, section 4.2). All of it is made aside and swapped in.
 #pragma once
 #include "index/hnsw.h"
@@ -17,7 +17,7 @@ class HnswCompactWriter final : public Writer {
   Status commit() override;
 
  private:
-  enum class Stage { open, copy, code, mend, join, done };
+  enum class Stage { open, copy, code, mend, join, reach, done };
 
   Status part(const int32_t* cancel);
   Status open();
@@ -25,15 +25,17 @@ class HnswCompactWriter final : public Writer {
   Status code();
   Status mend();
   Status join();
+  Status learn_reach(const int32_t* cancel);
   template <class Space>
   void mend_list(LinkWork& work, Space& space, uint32_t slot, int layer);
-  bool gather(LinkWork& work, uint32_t slot, int layer, size_t* found);
+  bool gather(LinkWork& work, uint32_t slot, int layer, size_t* kept, size_t* found);
   uint32_t find_parent(LinkWork& work, uint32_t slot);
   void connect(uint32_t parent, uint32_t child);
   void link_tree(uint32_t from, uint32_t to);
 
   HnswIndex& index_;
   std::unique_ptr<HnswState> next_;
+  HnswReachSample sample_;
   Buffer<uint32_t> old_of_;  // slot before, by slot after
   Buffer<uint32_t> new_of_;  // slot after, by slot before, or kNoSlot
   Stage stage_ = Stage::open;

@@ -118,6 +118,7 @@ Status HnswIndex::begin_save(Sections* out) {
   out->begin(kHnswTag);
   out->copy(&facts, sizeof facts);
   s.graph.save(out);
+  s.reach.save(out);
   if (s.codes != nullptr) {
     s.codes->coder.save(out);
     out->begin(kCodesTag);
@@ -148,6 +149,7 @@ Status HnswIndex::load(const SectionReader& sections) {
   if (status == Status::ok) {
     status = s.graph.load(sections, nodes, static_cast<size_t>(facts.lists), facts.entry, facts.top);
   }
+  if (status == Status::ok) status = s.reach.load(sections);
   if (status == Status::ok && facts.learnt_from != 0) {
     const RowShape& shape = s.rows.shape();
     s.codes.reset(new (std::nothrow) HnswCodes(shape.metric, shape.dim));

@@ -40,6 +40,10 @@ Status HnswSearch::prepare() {
   const double wide = std::ceil(static_cast<double>(ef_) / share);
   pool_ = static_cast<size_t>(std::min(wide, static_cast<double>(graph.nodes)));
   if (way_ != Way::walk) pool_ = std::min(ef_, graph.nodes);
+  if (way_ == Way::walk) {
+    const auto with_others = [&](size_t n) { return static_cast<size_t>(std::ceil(static_cast<double>(n) / share)); };
+    reach_ = state_.reach.of(std::min(with_others(k_), pool_), pool_, graph.nodes);
+  }
   most_ = std::clamp(most_, std::min(2 * pool_, graph.nodes), graph.nodes);
   const bool scans = way_ == Way::exact || way_ == Way::codes;
   return scans && !list_allowed() ? out_of_memory(allowed_ * 4) : Status::ok;

@@ -11,6 +11,7 @@
 #include "index/hnsw_work.h"
 #include "index/input.h"
 #include "index/row_scan.h"
+#include "kernels/dispatch.h"
 
 namespace annex {
 namespace {
@@ -66,7 +67,7 @@ Status HnswSearch::walk_all(size_t threads) {
     Work& work = of_thread<Work>();
     if (outcome != Status::ok) return;
     const size_t begin = task * share, end = std::min(request_.nq, begin + share);
-    const bool in_turns = kPrefetchWorks && way_ == Way::walk && end - begin > 1 && pool_ <= kLanePool;
+    const bool in_turns = kPrefetchWorks && way_ == Way::walk && end - begin > 1 && reach_.most <= kLanePool;
     const Status searched = in_turns ? search_in_turns(work, begin, end) : search_apart(work, begin, end);
     if (searched != Status::ok) outcome.store(searched);
     count(work);
@@ -106,7 +107,7 @@ Status HnswSearch::search_apart(Work& work, size_t begin, size_t end) {
 // Several walks in turns: see LaneWalk.
 Status HnswSearch::search_in_turns(Work& work, size_t begin, size_t end) {
   const size_t count = std::min(end - begin, kLanes);
-  if (!reserve(work, count, pool_)) return Status::out_of_memory;
+  if (!reserve(work, count, reach_.most)) return Status::out_of_memory;
   Status status = Status::ok;
   uint32_t again[kTaskQueries];
   size_t again_count = 0;
@@ -132,7 +133,7 @@ Status HnswSearch::search_in_turns(Work& work, size_t begin, size_t end) {
       }
       run.q = next++;
       run.space.set_query(query(run.q), scored_query(run.q).norm);
-      run.walk.start(state_.graph.entry, state_.graph.top, pool_);
+      run.walk.start(state_.graph.entry, state_.graph.top, reach_for(run.q));
     };
     for (size_t i = 0; i < count; ++i) start(runs[i]);
     while (running != 0) {
@@ -154,7 +155,7 @@ Status HnswSearch::search_in_turns(Work& work, size_t begin, size_t end) {
 }
 
 Status HnswSearch::search_one(Work& work, size_t q) {
-  if (!reserve(work, 1, std::max(pool_, most_))) return Status::out_of_memory;
+  if (!reserve(work, 1, std::max(reach_.most, most_))) return Status::out_of_memory;
   const size_t found = fill_pool(work, q);
   // Where what may be returned lies far from the query, distances differ less than estimates err: then all are ranked.
   if (!rank(work, work.walk, q, found, filter_.all() ? 0 : found)) leave(q);
@@ -173,13 +174,13 @@ size_t HnswSearch::fill_pool(Work& work, size_t q) {
     const uint64_t near = descend(space, graph, memory, pool_key(memory.distances[0], graph.entry), graph.top, 1);
     memory.pool[0] = near;
     if (way_ == Way::allowed) {
-      found = search_layer(space, graph, memory, 0, kSeeds, 1);
+      found = search_layer(space, graph, memory, 0, Reach::nearest(kSeeds), 1);
       found = search_allowed(space, graph, memory, pool_, found, may_return);
       if (found < std::min(ef_, allowed_)) found = 0;
       return;
     }
     if (filter_.all()) {
-      found = search_layer(space, graph, memory, 0, pool_, 1);
+      found = search_layer(space, graph, memory, 0, reach_for(q), 1);
       if (enough(memory, found)) return;
       memory.pool[0] = near;
     }
@@ -188,13 +189,26 @@ size_t HnswSearch::fill_pool(Work& work, size_t q) {
   return found;
 }
 
-// Whether a pool holds about as many that may be returned as it was made to hold. It does not where most nodes near
-// the query are removed.
+// What a walk to a query keeps, where no filter is in its way.
+Reach HnswSearch::reach_for(size_t q) const {
+  Reach reach = reach_;
+  if (shape_.metric == Metric::ip && reach.most != reach.least) {
+    const Scalar scalar = shape_.float_input() ? Scalar::f32 : shape_.scalar;
+    float squares;
+    kernels().scan[static_cast<size_t>(scalar)][static_cast<size_t>(Op::dot)](query(q), query(q), 0, 1, shape_.dim,
+                                                                              &squares);
+    reach.offset = state_.reach.longest() * std::sqrt(squares);
+  }
+  return reach;
+}
+
+// Whether a pool holds about as many that may be returned as the graph does on the average. It does not where most
+// nodes near the query are removed.
 bool HnswSearch::enough(const WalkMemory& memory, size_t pooled) const {
   if (filter_.all() && state_.removed_count == 0) return true;
   size_t held = 0;
   for (size_t i = 0; i < pooled; ++i) held += allowed(key_slot(memory.pool[i]));
-  return held >= std::min(allowed_, std::max(k_, ef_ / 2));
+  return held >= std::min(allowed_, std::max(k_, pooled * allowed_ / state_.graph.nodes / 2));
 }
 
 // The best of the pool, by the distances that are reported. Estimates order the pool: candidates are looked at from

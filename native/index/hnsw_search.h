@@ -48,6 +48,7 @@ class HnswSearch {
   Status search_apart(Work& work, size_t begin, size_t end);
   Status search_one(Work& work, size_t q);
   size_t fill_pool(Work& work, size_t q);
+  Reach reach_for(size_t q) const;
   bool enough(const WalkMemory& memory, size_t pooled) const;
   bool rank(Work& work, const WalkMemory& memory, size_t q, size_t pooled, size_t at_least = 0);
   void count(Work& work);
@@ -65,10 +66,11 @@ class HnswSearch {
   const RowScorer decide_;  // the distances that are reported
   const size_t query_bytes_;
   Way way_ = Way::walk;
-  size_t k_ = 0;     // no larger than what may be found
-  size_t ef_ = 0;    // candidates that may be returned
-  size_t pool_ = 0;  // length of the pool, those that may not be returned included
-  size_t most_ = 0;  // expansions beyond which a scan is cheaper
+  size_t k_ = 0;                     // no larger than what may be found
+  size_t ef_ = 0;                    // candidates that may be returned
+  size_t pool_ = 0;                  // the same, with those that may not be returned
+  Reach reach_ = Reach::nearest(0);  // of a walk through all nodes, for no query yet
+  size_t most_ = 0;                  // expansions beyond which a scan is cheaper
   SlotFilter filter_;
   size_t allowed_ = 0;
   Buffer<uint32_t> slots_;  // for a scan: what is allowed

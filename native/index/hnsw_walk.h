@@ -7,6 +7,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
+#include <limits>
 #include <utility>
 
 #include "base/buffer.h"
@@ -76,6 +77,30 @@ class Visited {
   uint32_t seen_[kRemembered];
 };
 
+/// Which candidates a walk keeps in its pool, and expands.
+struct Reach {
+  size_t most;   // at most
+  size_t least;  // so many, however far they are; beyond, those within `ratio` times the distance of that in `place`
+  size_t place = 0;  // less than `least`
+  float ratio = std::numeric_limits<float>::infinity();
+  float offset = 0;  // added to distances makes them at least zero
+
+  /// The nearest `ef`.
+  static Reach nearest(size_t ef) { return {ef, ef}; }
+  /// The greatest key that is kept by a pool which holds these.
+  uint64_t limit(const uint64_t* pool, size_t size) const {
+    if (size <= least) return UINT64_MAX;
+    const float distance = std::max(0.0f, key_distance(pool[place]) + offset);
+    return std::max(pool[least - 1], pool_key(distance * ratio - offset, kSlotMask));
+  }
+  /// Drops what is not kept from the end of a pool; returns the limit.
+  uint64_t trim(const uint64_t* pool, size_t* size) const {
+    const uint64_t limit_key = limit(pool, *size);
+    while (*size > least && pool[*size - 1] > limit_key) --*size;
+    return limit_key;
+  }
+};
+
 /// What one thread needs for walks; kept from one to the next, so that a query allocates nothing.
 struct WalkMemory {
   Visited visited;
@@ -134,7 +159,9 @@ uint64_t descend(const Space& space, const Graph& graph, WalkMemory& memory, uin
 /// While the neighbors of one node are on their way from memory, the next node is expanded: distances arrive one
 /// expansion late, which costs a few more expansions and hides the latency of most.
 template <class Space, class Graph>
-size_t search_layer(const Space& space, const Graph& graph, WalkMemory& memory, int layer, size_t ef, size_t size) {
+size_t search_layer(const Space& space, const Graph& graph, WalkMemory& memory, int layer, const Reach& reach,
+                    size_t size) {
+  uint64_t limit = UINT64_MAX;
   uint64_t* pool = memory.pool.data();
   float* distances = memory.distances.data();
   const size_t room = graph.room(layer);
@@ -156,11 +183,15 @@ size_t search_layer(const Space& space, const Graph& graph, WalkMemory& memory, 
     }
     space.score(waiting, waiting_count, distances);
     for (size_t i = 0; i < waiting_count; ++i) {
-      const size_t place = pool_insert(pool, &size, ef, pool_key(distances[i], waiting[i]));
-      if (place == ef) continue;
+      const uint64_t key = pool_key(distances[i], waiting[i]);
+      if (key > limit) continue;
+      const size_t place = pool_insert(pool, &size, reach.most, key);
+      if (place == reach.most) continue;
       prefetch_bytes(graph.links(waiting[i], layer), room * sizeof *waiting);
       if (place < next) next = place;
     }
+    limit = reach.trim(pool, &size);
+    if (next > size) next = size;
     std::swap(fresh, waiting);
     waiting_count = n;
   }
@@ -175,11 +206,12 @@ class LaneWalk {
  public:
   LaneWalk(Space& space, const Graph& graph, WalkMemory& memory) : space_(space), graph_(graph), memory_(memory) {}
 
-  void start(uint32_t entry, int top, size_t ef) {
+  void start(uint32_t entry, int top, const Reach& reach) {
     space_.score(&entry, 1, memory_.distances.data());
     best_ = pool_key(memory_.distances[0], entry);
     layer_ = top;
-    ef_ = ef;
+    reach_ = reach;
+    limit_ = UINT64_MAX;
     enter();
   }
   /// The next step; false when the pool is complete.
@@ -246,9 +278,13 @@ class LaneWalk {
     float* distances = memory_.distances.data();
     space_.score(waiting, waiting_count_, distances);
     for (size_t i = 0; i < waiting_count_; ++i) {
-      const size_t place = pool_insert(pool, &size_, ef_, pool_key(distances[i], waiting[i]));
+      const uint64_t key = pool_key(distances[i], waiting[i]);
+      if (key > limit_) continue;
+      const size_t place = pool_insert(pool, &size_, reach_.most, key);
       if (place < next_) next_ = place;
     }
+    limit_ = reach_.trim(pool, &size_);
+    if (next_ > size_) next_ = size_;
     if (next_ < size_) prefetch_bytes(graph_.links(key_slot(pool[next_])), room * sizeof(uint32_t));
     swapped_ = !swapped_;
     waiting_count_ = n;
@@ -262,7 +298,9 @@ class LaneWalk {
   uint64_t best_ = 0;
   int layer_ = 0;
   const uint32_t* links_ = nullptr;
-  size_t count_ = 0, ef_ = 0, size_ = 0, next_ = 0;
+  Reach reach_{};
+  uint64_t limit_ = UINT64_MAX;
+  size_t count_ = 0, size_ = 0, next_ = 0;
   size_t waiting_count_ = 0;  // rows of the expansion before, whose distances are still to come
   bool swapped_ = false;      // which half of the slots holds them
 };

@@ -67,11 +67,8 @@ Status HnswWriter::part(const int32_t* cancel) {
   switch (stage_) {
     case Stage::open: return open();
     case Stage::code: return code(cancel);
-    case Stage::link: {
-      const Status status = builder_->step(cancel);
-      if (builder_->finished()) stage_ = Stage::done;
-      return status;
-    }
+    case Stage::link: return link(cancel);
+    case Stage::reach: return learn_reach(cancel);
     default: return Status::ok;
   }
 }
@@ -127,6 +124,27 @@ Status HnswWriter::code(const int32_t* cancel) {
   return Status::ok;
 }
 
+Status HnswWriter::link(const int32_t* cancel) {
+  const Status status = builder_->step(cancel);
+  if (status != Status::ok || !builder_->finished()) return status;
+  if (!index_.state_.reach.outgrown(nodes())) {
+    stage_ = Stage::done;
+    return Status::ok;
+  }
+  stage_ = Stage::reach;
+  return sample_.begin(nodes());
+}
+
+Status HnswWriter::learn_reach(const int32_t* cancel) {
+  const HnswState& state = index_.state_;
+  const HnswCodes* codes = codes_ != nullptr ? codes_.get() : state.codes.get();
+  const Status status = sample_.step(state.rows, codes, edit_, builder_->entry(), builder_->top(), cancel);
+  if (status != Status::ok || !sample_.finished()) return status;
+  reach_ = sample_.result();
+  stage_ = Stage::done;
+  return Status::ok;
+}
+
 Status HnswWriter::commit() {
   if (failed_) return fail(Status::invalid_argument, "an earlier part of this write failed: it can only be aborted");
   while (stage_ != Stage::done) {
@@ -159,6 +177,7 @@ Status HnswWriter::publish() {
   graph.entry = builder_->entry();
   graph.top = builder_->top();
   if (codes_ != nullptr) state.codes = std::move(codes_);
+  if (reach_.known()) state.reach = reach_;
   state.rows.set_size(total);
   if (state.has_wide) state.wide.set_size(total);
   graph.nodes = total;

@@ -15,11 +15,13 @@ class HnswWriter final : public Writer {
   Status commit() override;
 
  private:
-  enum class Stage { open, code, link, done };
+  enum class Stage { open, code, link, reach, done };
 
   Status part(const int32_t* cancel);
   Status open();
   Status code(const int32_t* cancel);
+  Status link(const int32_t* cancel);
+  Status learn_reach(const int32_t* cancel);
   Status publish();
   size_t old_nodes() const { return index_.state_.graph.nodes; }
   size_t nodes() const { return old_nodes() + ids_.rows(); }
@@ -30,6 +32,8 @@ class HnswWriter final : public Writer {
   HnswEdit edit_;
   std::unique_ptr<HnswCodes> codes_;  // made anew; else those of the index serve
   std::unique_ptr<HnswBuilder> builder_;
+  HnswReachSample sample_;
+  HnswReach reach_;  // learnt anew
   Stage stage_ = Stage::open;
   size_t lists_ = 0;  // above the bottom, with those of the new nodes
   size_t coded_ = 0;

@@ -1,0 +1,75 @@
+// How far from the query a walk looks. A pool of efSearch candidates is too long for most queries, whose neighbors are
+// much nearer than what follows them, and too short for some. So a walk keeps, and expands, the candidates whose
+// distance is at most so many times that of the k-th best (Al-Jazzazi, Diwan et al.: "Distance adaptive beam search for
+// provably accurate graph-based nearest neighbor search", 2025): as many times as makes efSearch candidates on the
+// average. What that comes to is learnt from the index itself, by walks to some of its rows.
+#pragma once
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+
+#include "base/sections.h"
+#include "index/hnsw_codes.h"
+#include "index/hnsw_graph.h"
+#include "index/hnsw_walk.h"
+
+namespace annex {
+
+class HnswReach {
+ public:
+  /// True when `nodes` nodes are so many more than it learnt from that it should learn anew.
+  bool outgrown(size_t nodes) const { return nodes >= kLeastNodes && nodes >= learnt_from_ + learnt_from_ / 2; }
+  bool known() const { return learnt_from_ != 0; }
+  /// Of a walk for the k nearest with `ef` candidates on the average, k ≤ ef.
+  Reach of(size_t k, size_t ef, size_t nodes) const;
+  /// The greatest length of a row.
+  float longest() const { return longest_; }
+
+  void save(Sections* out) const;
+  /// Where there is a section: files of before have none.
+  Status load(const SectionReader& sections);
+
+ private:
+  friend class HnswReachSample;
+  // Candidates that any walk keeps, and that none exceeds.
+  static size_t least_of(size_t k, size_t ef) { return std::max(k, ef / 4); }
+  static size_t most_of(size_t ef) { return 4 * ef; }
+  double ratio(size_t k, size_t ef) const;
+  static constexpr size_t kLeastNodes = 2048;
+  static constexpr size_t kPlaces = 9;    // k: powers of two up to 256
+  static constexpr size_t kFactors = 10;  // ef over k: powers of two up to 512
+  struct Facts {
+    uint64_t learnt_from;
+    float longest;
+    float ratios[kPlaces][kFactors];
+    float zero;
+  };
+  static_assert(sizeof(Facts) == 376);
+
+  float ratios_[kPlaces][kFactors] = {};
+  float longest_ = 0;
+  size_t learnt_from_ = 0;
+};
+
+/// Learns it, in steps: walks from rows spread evenly over the graph.
+class HnswReachSample {
+ public:
+  Status begin(size_t nodes);
+  /// The next part, in parallel; `graph` has `nodes` nodes, and is entered at `entry` on layer `top`.
+  template <class Graph>
+  Status step(const RowStore& rows, const HnswCodes* codes, const Graph& graph, uint32_t entry, int top,
+              const int32_t* cancel);
+  bool finished() const { return done_ == samples_; }
+  /// Of a finished one.
+  HnswReach result() const;
+
+ private:
+  double candidates(double ratio, size_t k, size_t ef) const;
+  float solve(size_t k, size_t ef) const;
+
+  size_t nodes_ = 0, samples_ = 0, pool_ = 0, done_ = 0;
+  Buffer<float> scores_;  // `pool_` a sample, ascending; infinite where there are fewer
+  float longest_ = 0;
+};
+
+}  // namespace annex

@@ -1,0 +1,221 @@
+// How far walks look: efSearch candidates on the average whatever the rows are like, better answers for the same work
+// than from the nearest efSearch for every query, the same answers from a file, and nothing believed that cannot be.
+#include <algorithm>
+#include <cmath>
+#include <string>
+
+#include "file_testing.h"
+#include "index/hnsw.h"
+#include "testing.h"
+
+using testing::Answer;
+using testing::Bytes;
+using testing::Index;
+using testing::Parts;
+using testing::Random;
+
+namespace {
+
+constexpr size_t kRows = 6000, kDim = 24, kQueries = 200, kNeighbors = 10;
+constexpr size_t kRatios = 12;  // where they start in the section
+
+// Heaps of very different density: some queries have many near neighbors, others few.
+std::vector<float> heaps(size_t n, uint64_t seed, float shift = 0) {
+  Random centres(7), random(seed);
+  const size_t count = 40;
+  std::vector<float> centre(count * kDim), rows(n * kDim);
+  for (float& x : centre) x = centres.normal();
+  for (size_t i = 0; i < n; ++i) {
+    const size_t c = random.below(count);
+    const float wide = 0.05f * std::exp(0.1f * static_cast<float>(c));
+    for (size_t d = 0; d < kDim; ++d) rows[i * kDim + d] = shift + centre[c * kDim + d] + wide * random.normal();
+  }
+  return rows;
+}
+
+std::vector<double> options(int metric, int layout, int storage = ANNEX_STORE_F32) {
+  return {ANNEX_KEY_KIND,
+          ANNEX_HNSW,
+          ANNEX_KEY_DIM,
+          double(kDim),
+          ANNEX_KEY_METRIC,
+          double(metric),
+          ANNEX_KEY_SEED,
+          1,
+          ANNEX_KEY_STORAGE,
+          double(storage),
+          ANNEX_KEY_LAYOUT,
+          double(layout),
+          ANNEX_KEY_M,
+          8,
+          ANNEX_KEY_EF_CONSTRUCTION,
+          60};
+}
+
+double recall(const Answer& exact, const Answer& got) {
+  size_t hits = 0;
+  for (size_t i = 0; i < exact.ids.size(); ++i) {
+    const auto begin = exact.ids.begin() + static_cast<ptrdiff_t>(i / kNeighbors * kNeighbors);
+    hits += std::find(begin, begin + kNeighbors, got.ids[i]) != begin + kNeighbors;
+  }
+  return static_cast<double>(hits) / static_cast<double>(exact.ids.size());
+}
+
+double hops(AnnexIndex* index) {
+  AnnexStats stats;
+  annex_stats(index, &stats);
+  return stats.hops;
+}
+
+Answer search(AnnexIndex* handle, const std::vector<float>& queries, size_t ef) {
+  Index borrowed(std::vector<double>{});
+  borrowed.handle = handle;
+  const Answer answer = borrowed.search(queries.data(), queries.size() / kDim, kNeighbors, 1, 0, nullptr, 0, ef);
+  borrowed.handle = nullptr;
+  return answer;
+}
+
+// What is behind a handle: its first member.
+const annex::HnswReach& reach_of(const Index& index) {
+  annex::Index* held;
+  std::memcpy(&held, index.handle, sizeof held);
+  return static_cast<annex::HnswIndex*>(held)->state().reach;
+}
+
+void test_work_and_recall() {
+  const auto rows = heaps(kRows, 1), queries = heaps(kQueries, 2);
+  for (const int metric : {ANNEX_L2, ANNEX_IP, ANNEX_COSINE, ANNEX_L1}) {
+    Index flat(kDim, metric, ANNEX_STORE_F32, ANNEX_SIDECAR_NONE);
+    CHECK(flat.add(rows.data(), kRows) == ANNEX_OK);
+    const Answer exact = flat.search(queries.data(), kQueries, kNeighbors);
+    for (const int layout : {ANNEX_LAYOUT_PLAIN, ANNEX_LAYOUT_AUTO}) {
+      Index index(options(metric, layout));
+      CHECK(index.add(rows.data(), kRows) == ANNEX_OK);
+      CHECK(reach_of(index).known());
+      const Bytes whole = testing::save(index.handle);
+      Parts without(whole);
+      CHECK(without.find("RCHD") != nullptr);
+      without.sections.erase(without.sections.begin() + (without.find("RCHD") - without.sections.data()));
+      const Bytes file = without.file();
+      AnnexIndex *fixed = nullptr, *opened = nullptr;
+      CHECK(testing::open(file.data(), file.size(), &fixed) == ANNEX_OK);
+      CHECK(testing::open(whole.data(), whole.size(), &opened) == ANNEX_OK);
+      CHECK(testing::save(opened) == whole && Parts(testing::save(fixed)).find("RCHD") == nullptr);
+      double learnt = 0, nearest = 0;
+      for (const size_t ef : {24, 40, 80, 160}) {
+        const double before = hops(index.handle), fixed_before = hops(fixed);
+        const Answer got = search(index.handle, queries, ef), other = search(fixed, queries, ef);
+        const double work = hops(index.handle) - before, fixed_work = hops(fixed) - fixed_before;
+        if (!CHECK(work < 1.5 * fixed_work && work > 0.6 * fixed_work))
+          std::printf("metric %d layout %d ef %zu: %.0f hops, %.0f\n", metric, layout, ef, work, fixed_work);
+        learnt += recall(exact, got);
+        nearest += recall(exact, other);
+        CHECK(search(opened, queries, ef) == got);
+        // Alone a query finds what it finds among others.
+        const std::vector<float> one(queries.begin() + 3 * kDim, queries.begin() + 4 * kDim);
+        const Answer alone = search(index.handle, one, ef);
+        CHECK(std::equal(alone.ids.begin(), alone.ids.end(), got.ids.begin() + 3 * kNeighbors));
+      }
+      // Where distances differ less from query to query there is less to gain.
+      const double gain = metric == ANNEX_L2 && layout == ANNEX_LAYOUT_PLAIN ? 0.02 : -0.03;
+      if (!CHECK(learnt / 4 > nearest / 4 + gain))
+        std::printf("metric %d layout %d: recall %.4f, %.4f\n", metric, layout, learnt / 4, nearest / 4);
+      if (layout == ANNEX_LAYOUT_PLAIN) CHECK(recall(exact, search(index.handle, queries, kRows)) > 0.999);
+      annex_release(fixed);
+      annex_release(opened);
+    }
+  }
+}
+
+// Ratios grow with efSearch.
+void test_ratios() {
+  const auto rows = heaps(kRows, 3);
+  Index index(options(ANNEX_L2, ANNEX_LAYOUT_AUTO));
+  CHECK(index.add(rows.data(), 2000) == ANNEX_OK);
+  CHECK(!reach_of(index).known());
+  const annex::Reach before = reach_of(index).of(10, 40, 2000);
+  CHECK(before.most == 40 && before.least == 40);
+  CHECK(index.add(rows.data() + 2000 * kDim, kRows - 2000) == ANNEX_OK);
+  const annex::HnswReach& reach = reach_of(index);
+  for (const size_t k : {1, 3, 10, 100, 256, 1000, 5000}) {
+    float last = 1;
+    for (size_t ef = k; ef < kRows; ef += 1 + ef / 3) {
+      const annex::Reach of = reach.of(k, ef, kRows);
+      CHECK(of.ratio >= last && std::isfinite(of.ratio) && of.place < of.least && of.least <= kRows + 16);
+      CHECK(of.most >= std::min(ef, kRows) && of.most <= 4 * ef);
+      last = of.ratio;
+    }
+    CHECK(reach.of(k, k, kRows).ratio == 1);
+  }
+  CHECK(reach.of(10, kRows, kRows).most == kRows && reach.of(10, kRows, kRows).least == kRows);
+  // It is learnt anew when the index has grown, and when it is compacted.
+  const Bytes first = testing::save(index.handle);
+  CHECK(index.add(rows.data(), 1000) == ANNEX_OK);
+  CHECK(Parts(first).find("RCHD")->content == Parts(testing::save(index.handle)).find("RCHD")->content);
+  CHECK(index.add(rows.data(), 5000) == ANNEX_OK);
+  CHECK(Parts(first).find("RCHD")->content != Parts(testing::save(index.handle)).find("RCHD")->content);
+  std::vector<double> gone(9000);
+  for (size_t i = 0; i < gone.size(); ++i) gone[i] = static_cast<double>(i);
+  size_t removed = 0;
+  CHECK(annex_remove(index.handle, gone.data(), gone.size(), &removed) == ANNEX_OK && removed == gone.size());
+  CHECK(search(index.handle, heaps(20, 4), 30).counts == std::vector<uint32_t>(20, kNeighbors));
+  CHECK(index.write(ANNEX_COMPACT, nullptr, 0, nullptr) == ANNEX_OK && reach_of(index).known());
+  CHECK(search(index.handle, heaps(20, 4), 30).counts == std::vector<uint32_t>(20, kNeighbors));
+}
+
+// Rows that are all equal, rows of which half are, and queries far from all of them.
+void test_extremes() {
+  for (const int metric : {ANNEX_L2, ANNEX_IP, ANNEX_COSINE, ANNEX_L1}) {
+    for (const size_t equal : {kRows, kRows / 2}) {
+      auto rows = heaps(kRows, 5, 3);
+      for (size_t i = 0; i < equal * kDim; ++i) rows[i] = 1;
+      Index index(options(metric, ANNEX_LAYOUT_AUTO));
+      CHECK(index.add(rows.data(), kRows) == ANNEX_OK);
+      for (const float shift : {0.0f, 3.0f, -1e18f, 1e18f}) {
+        const Answer got = search(index.handle, heaps(20, 6, shift), 20);
+        CHECK(got.status == ANNEX_OK && got.counts == std::vector<uint32_t>(20, kNeighbors));
+      }
+      CHECK(search(index.handle, std::vector<float>(kDim, 1.0f), 20).counts[0] == kNeighbors);
+    }
+  }
+}
+
+void test_forged() {
+  const auto rows = heaps(kRows, 8), queries = heaps(kQueries, 9);
+  Index index(options(ANNEX_IP, ANNEX_LAYOUT_AUTO));
+  CHECK(index.add(rows.data(), kRows) == ANNEX_OK);
+  const Parts parts(testing::save(index.handle));
+  const auto forged = [&](size_t at, auto value) {
+    Parts changed = parts;
+    testing::poke(changed.find("RCHD")->content, at, value);
+    const Bytes bytes = changed.file();
+    AnnexIndex* opened = nullptr;
+    const AnnexStatus status = testing::open(bytes.data(), bytes.size(), &opened);
+    if (status == ANNEX_OK) {
+      CHECK(search(opened, queries, 40).counts == std::vector<uint32_t>(kQueries, kNeighbors));
+      annex_release(opened);
+    } else {
+      CHECK(std::string(annex_last_error()).find("RCHD") != std::string::npos);
+    }
+    return status;
+  };
+  for (size_t ratio = 0; ratio < 90; ratio += 7) {
+    const size_t at = kRatios + 4 * ratio;
+    CHECK(forged(at, std::nanf("")) == ANNEX_CORRUPT && forged(at, 0.5f) == ANNEX_CORRUPT);
+    CHECK(forged(at, -HUGE_VALF) == ANNEX_CORRUPT && forged(at, 2e6f) == ANNEX_CORRUPT);
+    CHECK(forged(at, 1e6f) == ANNEX_OK && forged(at, 1.0f) == ANNEX_OK);
+  }
+  CHECK(forged(8, -1.0f) == ANNEX_CORRUPT && forged(8, HUGE_VALF) == ANNEX_CORRUPT);
+  CHECK(forged(8, 3e38f) == ANNEX_OK && forged(8, 0.0f) == ANNEX_OK);
+  CHECK(forged(0, uint64_t{0}) == ANNEX_CORRUPT && forged(0, UINT64_MAX) == ANNEX_OK);
+}
+
+}  // namespace
+
+int main() {
+  test_work_and_recall();
+  test_ratios();
+  test_extremes();
+  test_forged();
+  return testing::finish("hnsw_reach_test");
+}
