@@ -52,10 +52,8 @@ describe('plan', () => {
       for (const proposal of proposals) {
         const what = JSON.stringify([proposal.structure, proposal.options, proposal.search]);
         const is = await built(proposal, rows, clustered(200, dim, 2), dim);
-        // So few rows lie in one block, which doubles as slices come, and how long those are the clock decides.
-        expect(proposal.ram.value / is.ram, `${what} ram`).toBeGreaterThan(0.45);
-        expect(proposal.ram.value / is.ram, `${what} ram`).toBeLessThan(2.2);
-        // Lists of 39 rows in blocks of 32: what they are padded with varies by more than the 5 % of longer ones.
+        // What 25 lists of the sample are padded with varies by more than the 5 % of ordinary numbers of lists.
+        expect(Math.abs(proposal.ram.value / is.ram - 1), `${what} ram`).toBeLessThan(0.08);
         expect(Math.abs(proposal.file!.value / is.file - 1), `${what} file`).toBeLessThan(0.08);
         const { value, low, high } = proposal.recall;
         // Other queries stray as those of the sample do.

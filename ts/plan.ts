@@ -4,7 +4,15 @@ import { AnnexError } from './errors.js';
 import { checkProgress, report } from './eval_run.js';
 import { checkChoice, checkOptions } from './names.js';
 import { type Candidate, candidates, emptyBytes, listsFor } from './plan_candidates.js';
-import { generatedRows, type PlanClass, type PlanIndex, type Sample, type Trial, tryOut } from './plan_trial.js';
+import {
+  type Bytes,
+  generatedRows,
+  type PlanClass,
+  type PlanIndex,
+  type Sample,
+  type Trial,
+  tryOut,
+} from './plan_trial.js';
 import { checkK } from './search.js';
 import { METRICS, type Metric, shapeOf } from './spec.js';
 import { type Numbers, rowsOf } from './vectors.js';
@@ -205,7 +213,6 @@ function propose(candidate: Candidate, trials: readonly Trial[], thin: readonly 
   const sizes = trials.map((trial) => trial.n.toLocaleString('en-US')).join(' and ');
   const built = trials.length === 1 ? `measured with all ${sizes} rows` : `measured with ${sizes} rows`;
   const scaled = (how: string): string => (trials.length === 1 ? built : `${built} of ${from}, ${how}`);
-  const line = (of: (trial: Trial) => number): number => linear(trials, of, n);
 
   // The cheapest parameters whose recall is predicted to do, else those with the most.
   const searches = candidate.searches(k);
@@ -217,8 +224,9 @@ function propose(candidate: Candidate, trials: readonly Trial[], thin: readonly 
   const enough = recalls.findIndex(({ value }) => value >= target);
   const values = recalls.map(({ value }) => value);
   const at = enough >= 0 ? enough : values.indexOf(Math.max(...values));
-  const ram = line((trial) => trial.ram) + emptyBytes(candidate, dim, metric, n);
-  const file = trials.every((trial) => trial.file !== undefined) ? line((trial) => trial.file as number) : undefined;
+  const ram = bytesAt(trials, (trial) => trial.ram, n, nlist) + emptyBytes(candidate, dim, metric, n);
+  const saved = trials.every((trial) => trial.file !== undefined);
+  const file = saved ? bytesAt(trials, (trial) => trial.file as Bytes, n, nlist) : undefined;
   const { value: recall, low, high } = recalls[at] as Range;
   // Recall of a query lies in 0 … 1: its mean over the queries strays by no more.
   const stray = Math.sqrt((recall * (1 - recall)) / queries);
@@ -226,8 +234,8 @@ function propose(candidate: Candidate, trials: readonly Trial[], thin: readonly 
     structure: candidate.structure,
     options: candidate.options(nlist),
     search: searches[at] as Record<string, number>,
-    ram: { value: ram, basis: scaled('in a straight line from there, and whole blocks of rows') },
-    file: file === undefined ? undefined : { value: file, basis: scaled('in a straight line from there') },
+    ram: { value: ram, basis: scaled('in proportion, and whole blocks of rows') },
+    file: file === undefined ? undefined : { value: file, basis: scaled('in proportion') },
     buildSeconds: {
       value: power(trials, (trial) => trial.buildSeconds, n, 1, 2),
       basis: scaled('by the power of n that they differ by'),
@@ -249,10 +257,15 @@ function propose(candidate: Candidate, trials: readonly Trial[], thin: readonly 
 /** Of parameters beyond those tried, which would find no more, the last that was. */
 const last = (values: readonly number[], at: number): number => values[Math.min(at, values.length - 1)] as number;
 
-function linear(trials: readonly Trial[], of: (trial: Trial) => number, n: number): number {
+/**
+ * Rows in proportion, and what there is without them by the number of lists. A smaller trial tells less of the rows: the
+ * fewer lists, the more what their last blocks are padded with is left to chance.
+ */
+function bytesAt(trials: readonly Trial[], of: (trial: Trial) => Bytes, n: number, nlist: number): number {
   const [a, b] = trials as [Trial, Trial?];
-  if (b === undefined) return of(a);
-  return Math.round(of(b) + ((of(b) - of(a)) / (b.n - a.n)) * (n - b.n));
+  if (b === undefined) return of(a).empty + of(a).rows;
+  const list = b.nlist === a.nlist ? 0 : (of(b).empty - of(a).empty) / (b.nlist - a.nlist);
+  return Math.round(of(b).empty + list * (nlist - b.nlist) + (of(b).rows * n) / b.n);
 }
 
 function power(trials: readonly Trial[], of: (trial: Trial) => number, n: number, low: number, high: number): number {

@@ -1,5 +1,4 @@
 import type { Metric } from './spec.js';
-import { SLICE_BYTES } from './write.js';
 
 /** An index that a plan considers: what to create it with for n rows, and which search parameters there are to choose from. */
 export interface Candidate {
@@ -42,19 +41,23 @@ export function blockShape(blocks: Blocks, dim: number, metric: Metric): BlockSh
   return { ...blocks, stride, rowBytes: stride + sidecar + (metric === 'l1' ? 0 : 4), rows };
 }
 
+/** Rows that a first block of at most `rows` has room for when it holds n (native/index/row_store.cpp). */
+function blockRoom(n: number, rows: number): number {
+  const step = Math.max(16, 2 ** Math.floor(Math.log2(n)) / 4);
+  return Math.min(rows, Math.ceil(n / step) * step);
+}
+
 /**
- * What is empty in the last blocks of n rows. Blocks of rows begin with one that doubles, from the rows of a slice of an
- * add; those of links and codes with one that is as large as it must be.
+ * What is empty in the last blocks of n rows. Blocks of rows begin with one that grows by quarters; those of links and
+ * codes with one that is as large as it must be.
  */
 export function emptyBytes({ structure, blocks, options }: Candidate, dim: number, metric: Metric, n: number): number {
   const parts: { items: number; rows: number; rowBytes: number }[] = [];
   let bytes = 0;
   if (blocks !== undefined) {
     const { rows, rowBytes } = blockShape(blocks, dim, metric);
-    const slice = Math.max(1, Math.floor(SLICE_BYTES / (4 * dim)));
-    const doubled = slice * 2 ** Math.ceil(Math.log2(Math.max(1, n / slice)));
     if (n > rows) parts.push({ items: n, rows, rowBytes });
-    else if (n > slice) bytes += (Math.min(rows, doubled) - n) * rowBytes;
+    else bytes += (blockRoom(n, rows) - n) * rowBytes;
   }
   if (structure === 'HnswIndex') {
     const { M, layout } = options(0) as { M: number; layout?: string };
@@ -137,7 +140,10 @@ export function candidates(dim: number, metric: Metric): Candidate[] {
   ];
 }
 
-/** Lists for n rows: some 4 · √n, and no more than leaves 39 rows to each. */
+/** Rows to a list below which a good part of it would be padding: codes lie in blocks of 32. */
+const LIST_ROWS = 78;
+
+/** Lists for n rows: some 4 · √n, and no more than leaves enough rows to each. */
 export function listsFor(n: number): number {
-  return Math.max(1, Math.min(Math.round(4 * Math.sqrt(n)), Math.floor(n / 39)));
+  return Math.max(1, Math.min(Math.round(4 * Math.sqrt(n)), Math.floor(n / LIST_ROWS)));
 }

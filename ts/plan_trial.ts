@@ -27,13 +27,20 @@ export interface Sample {
   readonly queries: Float32Array;
 }
 
+/** Bytes of an index before the first row was added, and of its rows. */
+export interface Bytes {
+  readonly empty: number;
+  readonly rows: number;
+}
+
 /** What one index of a few rows came to. */
 export interface Trial {
   readonly n: number;
+  readonly nlist: number;
   /** Without what is empty in the last block of rows. */
-  readonly ram: number;
+  readonly ram: Bytes;
   /** Undefined where this kind of index cannot be saved. */
-  readonly file: number | undefined;
+  readonly file: Bytes | undefined;
   readonly buildSeconds: number;
   /** For each of the candidate's search parameters. */
   readonly recalls: readonly number[];
@@ -62,8 +69,11 @@ export async function tryOut(
   try {
     const start = performance.now();
     if (!index.trained) await index.train(training, { signal });
+    const trained = performance.now();
+    const empty = { ram: index.stats().bytesTotal, file: await fileBytes(index) };
+    const begun = performance.now();
     await index.add(part, { signal });
-    const buildSeconds = (performance.now() - start) / 1000;
+    const buildSeconds = (performance.now() - begun + trained - start) / 1000;
     const recalls: number[] = [];
     const seconds: number[] = [];
     for (const params of candidate.searches(k)) {
@@ -73,10 +83,12 @@ export async function tryOut(
       recalls.push(recallOf(found, truth));
       if ((recalls.at(-1) as number) >= ENOUGH) break;
     }
+    const file = await fileBytes(index);
     return {
       n,
-      ram: filled(candidate, index, dim, metric, n),
-      file: await fileBytes(index),
+      nlist,
+      ram: { empty: empty.ram, rows: filled(candidate, index, dim, metric, n) - empty.ram },
+      file: file === undefined || empty.file === undefined ? undefined : { empty: empty.file, rows: file - empty.file },
       buildSeconds,
       recalls,
       seconds,

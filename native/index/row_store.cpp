@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <bit>
 #include <cmath>
 #include <cstring>
 #include <new>
@@ -93,6 +94,11 @@ void RowBlock::swap(RowBlock& other) noexcept {
   std::swap(capacity_, other.capacity_);
 }
 
+// By a quarter at most, so that the memory of an index depends on its rows and not on the pieces in which they came.
+size_t RowStore::block_room(size_t rows) const {
+  return std::min(round_up(rows, std::max(std::bit_floor(rows) / 4, kPanelRows)), block_rows_);
+}
+
 bool RowStore::reserve(size_t rows, size_t used_rows) {
   for (size_t first = 0, b = 0; first < rows; first += block_rows_, ++b) {
     if (b == blocks_.size()) {
@@ -104,10 +110,9 @@ bool RowStore::reserve(size_t rows, size_t used_rows) {
       }
     }
     const size_t wanted = std::min(rows - first, block_rows_);
-    const size_t have = blocks_[b]->capacity();
-    if (wanted <= have) continue;
-    // The first block doubles, so that a small index stays small; later ones are small beside what is there.
-    const size_t room = b == 0 ? std::min(std::max(wanted, have * 2), block_rows_) : block_rows_;
+    if (wanted <= blocks_[b]->capacity()) continue;
+    // The first block grows, so that a small index stays small; later ones are small beside what is there.
+    const size_t room = b == 0 ? block_room(wanted) : block_rows_;
     const size_t used = used_rows > first ? std::min(used_rows - first, block_rows_) : 0;
     if (!blocks_[b]->reserve(shape_, room, used)) return false;
   }

@@ -85,6 +85,8 @@ class RowStore {
   const RowShape& shape() const { return shape_; }
   size_t size() const { return size_; }
   size_t block_rows() const { return block_rows_; }
+  /// Rows that a first block has room for when it must hold `rows`.
+  size_t block_room(size_t rows) const;
   const RowBlock& block(size_t b) const { return *blocks_[b]; }
   const uint8_t* row(size_t slot) const { return blocks_[slot >> shift_]->row(shape_, slot & (block_rows_ - 1)); }
   float norm(size_t slot) const { return blocks_[slot >> shift_]->norms()[slot & (block_rows_ - 1)]; }

@@ -260,7 +260,7 @@ Status StagedRows::prepare() {
   const size_t last = rows_.size() / rows_.block_rows();
   grows_ = head != 0 && used + head > rows_.block(last).capacity();
   if (!grows_) return Status::ok;
-  const size_t room = std::min(std::max(used + head, 2 * used), rows_.block_rows());
+  const size_t room = rows_.block_room(used + head);
   if (!grown_.reserve(shape, room, 0)) return out_of_memory(room * shape.stride());
   for (size_t r = 0; r < used; ++r) grown_.copy_row(shape, r, rows_.block(last), r);
   for (size_t r = 0; r < head; ++r) grown_.copy_row(shape, used + r, head_.block(0), r);
