@@ -159,6 +159,28 @@ inline std::vector<Seed> seeds() {
                  {ANNEX_KEY_METRIC, ANNEX_COSINE},
                  {ANNEX_KEY_RERANK, ANNEX_STORE_F32}}),
       16, 24, false, false);
+  // Behind the others: the fuzzers' inputs name files by their number.
+  add("ivf_pq8_plain",
+      with(ivf, {{ANNEX_KEY_STORAGE, ANNEX_STORE_PQ},
+                 {ANNEX_KEY_CODE_M, 2},
+                 {ANNEX_KEY_CODE_BITS, 8},
+                 {ANNEX_KEY_RESIDUAL, 0}}),
+      4, 260, false, true);
+  add("ivf_pq4_lengths",
+      with(ivf, {{ANNEX_KEY_STORAGE, ANNEX_STORE_PQ},
+                 {ANNEX_KEY_CODE_M, 4},
+                 {ANNEX_KEY_CODE_BITS, 4},
+                 {ANNEX_KEY_LENGTHS, 1},
+                 {ANNEX_KEY_METRIC, ANNEX_IP}}),
+      8, 64, false, true);
+  add("ivf_i8", with(ivf, {{ANNEX_KEY_STORAGE, ANNEX_STORE_I8}, {ANNEX_KEY_METRIC, ANNEX_COSINE}}), 4, 20, true, false);
+  add("ivf_f16", with(ivf, {{ANNEX_KEY_STORAGE, ANNEX_STORE_F16}, {ANNEX_KEY_METRIC, ANNEX_IP}}), 4, 20, false, true);
+  add("hnsw_i8", with(hnsw, {{ANNEX_KEY_STORAGE, ANNEX_STORE_I8}}), 5, 20, true, true);
+  add("hnsw_bf16", with(hnsw, {{ANNEX_KEY_STORAGE, ANNEX_STORE_BF16}, {ANNEX_KEY_METRIC, ANNEX_L1}}), 5, 20, false,
+      false);
+  add("flat_bf16", with(flat, {{ANNEX_KEY_STORAGE, ANNEX_STORE_BF16}, {ANNEX_KEY_METRIC, ANNEX_IP}}), 6, 3, true,
+      false);
+  add("flat_i8", with(flat, {{ANNEX_KEY_STORAGE, ANNEX_STORE_I8}}), 7, 3, false, true);
   return out;
 }
 
