@@ -8,7 +8,6 @@
 #include "base/parallel.h"
 #include "kernels/dispatch.h"
 #include "quant/products.h"
-#include "quant/rotation.h"
 
 namespace annex {
 namespace {
@@ -84,9 +83,8 @@ Status Opq::step(const int32_t* cancel, double* work) {
     case Phase::rotate: return rotate_slice(cancel, work);
     case Phase::codes: return codes_slice(cancel, work);
     case Phase::correlate: return correlate_slice(cancel, work);
-    case Phase::turn:
-      *work += 60.0 * static_cast<double>(shape_.dim * shape_.dim) * static_cast<double>(in_);
-      return turn();
+    case Phase::turn: *work += kMemoryWork * static_cast<double>(shape_.dim * in_); return turn();
+    case Phase::polar: return polar_slice(cancel, work);
     case Phase::finished: return Status::ok;
   }
   return Status::ok;
@@ -149,12 +147,13 @@ Status Opq::start() {
   }
   eigen_ = SymmetricEigen();
   started_ = true;
-  phase_ = turns_ == 0 ? Phase::finished : Phase::rotate;
-  const Status status = orthonormalize(matrix_.data(), out, in_, threads_);
-  if (status != Status::ok) return status;
   sum_.clear();
   if (!sum_.resize(out * in_)) return out_of_memory(out * in_ * sizeof(float));
-  return books_.open(shape_, seed_);
+  const Status status = books_.open(shape_, seed_);
+  if (status != Status::ok) return status;
+  phase_ = Phase::polar;
+  prolonged_ = true;
+  return polar_.begin(matrix_.data(), out, in_, threads_);
 }
 
 Status Opq::rotate_slice(const int32_t* cancel, double* work) {
@@ -254,26 +253,35 @@ Status Opq::correlate_slice(const int32_t* cancel, double* work) {
   return started_ ? Status::ok : eigen_.begin(sum_.data(), in_);
 }
 
-// A little of the last rotation fills directions in which the sum says nothing. Turns go on too slowly by far: each is
-// prolonged in its own direction, but for the last ones.
+// A little of the last rotation fills directions in which the sum says nothing.
 Status Opq::turn() {
   double square = 0;
   for (size_t i = 0; i < sum_.size(); ++i) square += static_cast<double>(sum_[i]) * sum_[i];
   const double size = std::sqrt(square / static_cast<double>(shape_.dim));
-  if (size > 0 && std::isfinite(size)) {
-    // sum_ becomes the last rotation, matrix_ the next.
-    for (size_t i = 0; i < sum_.size(); ++i) sum_[i] = static_cast<float>(sum_[i] / size + kKeep * matrix_[i]);
-    sum_.swap(matrix_);
-    Status status = orthonormalize(matrix_.data(), shape_.dim, in_, threads_);
-    if (status == Status::ok && turn_ >= kPlainTurns && turn_ + kPlainTurns < turns_) {
-      for (size_t i = 0; i < sum_.size(); ++i) matrix_[i] += kProlong * (matrix_[i] - sum_[i]);
-      status = orthonormalize(matrix_.data(), shape_.dim, in_, threads_);
-    }
-    if (status != Status::ok) return status;
-  }
   ++turn_;
-  phase_ = turn_ == turns_ ? Phase::finished : Phase::rotate;
-  return Status::ok;
+  if (!(size > 0 && std::isfinite(size))) {
+    phase_ = turn_ == turns_ ? Phase::finished : Phase::rotate;
+    return Status::ok;
+  }
+  // sum_ becomes the last rotation, matrix_ the next.
+  for (size_t i = 0; i < sum_.size(); ++i) sum_[i] = static_cast<float>(sum_[i] / size + kKeep * matrix_[i]);
+  sum_.swap(matrix_);
+  prolonged_ = turn_ <= kPlainTurns || turn_ + kPlainTurns > turns_;
+  phase_ = Phase::polar;
+  return polar_.begin(matrix_.data(), shape_.dim, in_, threads_);
+}
+
+// Turns go on too slowly by far: each is prolonged in its own direction, but for the first and the last ones.
+Status Opq::polar_slice(const int32_t* cancel, double* work) {
+  const Status status = polar_.step(cancel, work);
+  if (status != Status::ok || !polar_.finished()) return status;
+  if (prolonged_) {
+    phase_ = turn_ == turns_ ? Phase::finished : Phase::rotate;
+    return Status::ok;
+  }
+  prolonged_ = true;
+  for (size_t i = 0; i < sum_.size(); ++i) matrix_[i] += kProlong * (matrix_[i] - sum_[i]);
+  return polar_.begin(matrix_.data(), shape_.dim, in_, threads_);
 }
 
 }  // namespace annex

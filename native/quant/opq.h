@@ -5,6 +5,7 @@
 #pragma once
 #include "quant/codebooks.h"
 #include "quant/eigen.h"
+#include "quant/polar.h"
 #include "quant/training.h"
 
 namespace annex {
@@ -21,7 +22,7 @@ class Opq {
   Codebooks& codebooks() { return books_; }
 
  private:
-  enum class Phase : uint8_t { moments, eigen, rotate, codes, correlate, turn, finished };
+  enum class Phase : uint8_t { moments, eigen, rotate, codes, correlate, turn, polar, finished };
 
   Status moments_slice(const int32_t* cancel, double* work);
   Status start();
@@ -29,6 +30,7 @@ class Opq {
   Status codes_slice(const int32_t* cancel, double* work);
   Status correlate_slice(const int32_t* cancel, double* work);
   Status turn();
+  Status polar_slice(const int32_t* cancel, double* work);
   size_t batch_points(size_t turn) const;
 
   PqShape shape_;
@@ -37,13 +39,14 @@ class Opq {
   const float* points_ = nullptr;
   const float* batch_ = nullptr;  // of this turn: points_ or a part of them
   size_t batch_n_ = 0, position_ = 0;
-  bool started_ = false;
+  bool started_ = false, prolonged_ = false;
   Phase phase_ = Phase::moments;
   Buffer<float> matrix_, sum_;
   Buffer<uint8_t> codes_;  // [m][batch]
   Lines lines_;            // the batch rotated, then its codewords
   Codebooks books_;
   SymmetricEigen eigen_;
+  PolarFactor polar_;
 };
 
 /// Rotates rows first … first + count of `points` into lines. Scratch of its own.

@@ -42,8 +42,4 @@ class Rotation {
   Buffer<float> forward_, backward_;  // the matrix and its transpose in float panels
 };
 
-/// The nearest matrix of orthonormal rows to `a` (rows × dim, rows ≤ dim; row-major, in place): its orthogonal polar
-/// factor. Where `a` lacks rank, directions orthogonal to the others are chosen.
-Status orthonormalize(float* a, size_t rows, size_t dim, size_t threads);
-
 }  // namespace annex

@@ -4,10 +4,12 @@
 #include <cmath>
 
 #include "kernels/dispatch.h"
+#include "quant/polar.h"
 #include "quant/pq.h"
 #include "quant/pq_train.h"
 #include "quant/products.h"
 #include "quant/rotation.h"
+#include "quant/training.h"
 #include "testing.h"
 
 using annex::Buffer;
@@ -149,7 +151,12 @@ void test_orthonormalize() {
           }
         }
         const auto before = a;
-        CHECK(annex::orthonormalize(a.data(), rows, dim, 0) == Status::ok);
+        annex::PolarFactor polar;
+        CHECK(polar.begin(a.data(), rows, dim, 0) == Status::ok);
+        while (!polar.finished()) {
+          double work = 0;
+          CHECK(polar.step(nullptr, &work) == Status::ok && work > 0);
+        }
         CHECK(orthogonality(a.data(), rows, dim) < 1e-5);
         // The polar factor Q of A makes A Qᵀ symmetric.
         if (kind == 0 || kind == 5) {
@@ -170,6 +177,34 @@ void test_orthonormalize() {
       }
     }
   }
+}
+
+// A large matrix takes many steps, gives the same whatever the threads, and stops when told.
+void test_polar_steps() {
+  constexpr size_t kDim = 1024;
+  const auto a = normals(kDim * kDim, 3);
+  std::vector<float> results[2];
+  for (size_t threads : {1, 2}) {
+    std::vector<float>& b = results[threads - 1];
+    b = a;
+    annex::PolarFactor polar;
+    CHECK(polar.begin(b.data(), kDim, kDim, threads) == Status::ok);
+    size_t steps = 0;
+    double most = 0;
+    for (; !polar.finished(); ++steps) {
+      double work = 0;
+      CHECK(polar.step(nullptr, &work) == Status::ok);
+      most = std::max(most, work);
+    }
+    CHECK(steps > 10 && most < 2 * annex::kStepWork);
+  }
+  CHECK(results[0] == results[1]);
+  auto b = a;
+  annex::PolarFactor polar;
+  CHECK(polar.begin(b.data(), kDim, kDim, 1) == Status::ok);
+  const int32_t cancel = 1;
+  double work = 0;
+  CHECK(polar.step(&cancel, &work) == Status::aborted && work == 0);
 }
 
 void test_rotation() {
@@ -395,6 +430,7 @@ int main() {
   test_shapes();
   test_codes();
   test_orthonormalize();
+  test_polar_steps();
   test_rotation();
   test_training();
   test_anisotropic();
