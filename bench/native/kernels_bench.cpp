@@ -9,6 +9,7 @@
 
 #include "codes_bench.h"
 #include "kernels/dispatch.h"
+#include "nearest_bench.h"
 #include "peaks.h"
 #include "report.h"
 
@@ -211,6 +212,7 @@ int main(int argc, char** argv) {
     bench_panels(o, k, peak, arena);
     bench_codecs(o, k, peak, arena);
     bench_codes(o, k, peak, arena);
+    bench_nearest(o, k, peak, arena);
   }
   if (o.json) std::printf("\n]\n");
   return 0;
