@@ -63,11 +63,14 @@ float distance_of_product(const RowShape& shape, float product, const void* quer
   if (ordinary(row_norm) && ordinary(query_norm)) {
     cosine = product / (static_cast<double>(row_norm) * query_norm);
   } else {
-    // A float product or norm of a very short or very long vector would have vanished or overflowed.
-    const float* values = static_cast<const float*>(query);
+    // A float product or norm of a very short or very long vector would have vanished or overflowed. Products of bytes
+    // are exact; their norms are ordinary, but for those that a damaged file brings.
     kernels().decode[static_cast<size_t>(shape.scalar)](row, shape.dim, decoded);
-    double sum = 0;
-    for (size_t d = 0; d < shape.dim; ++d) sum += static_cast<double>(values[d]) * decoded[d];
+    double sum = shape.float_input() ? 0 : product;
+    if (shape.float_input()) {
+      const float* values = static_cast<const float*>(query);
+      for (size_t d = 0; d < shape.dim; ++d) sum += static_cast<double>(values[d]) * decoded[d];
+    }
     cosine = sum / (norm_of(decoded, shape.dim) * query_norm);
   }
   const float distance = static_cast<float>(1 - cosine);

@@ -327,6 +327,26 @@ void test_forged_links() {
   }
 }
 
+// A norm that no row of bytes has: the query, of bytes as well, is not to be taken for floats.
+void test_forged_norm() {
+  const auto rows = make_rows(ANNEX_STORE_I8, 4, 5, 1);
+  Index index(5, ANNEX_COSINE, ANNEX_STORE_I8, ANNEX_SIDECAR_NONE);
+  CHECK(index.add(rows.data(), 4) == ANNEX_OK);
+  for (const float norm : {1e-30f, 1e30f, 0.0f}) {
+    Parts parts(testing::save(index.handle));
+    testing::poke(parts.find("NORM")->content, 4, norm);
+    const Bytes bytes = parts.file();
+    CHECK(testing::open_and_use(bytes.data(), bytes.size()) == ANNEX_OK);
+    AnnexIndex* opened = nullptr;
+    CHECK(testing::open(bytes.data(), bytes.size(), &opened) == ANNEX_OK);
+    const Opened other(index, opened);
+    const testing::Answer expected = index.search(rows.data() + 5, 1, 4),
+                          got = other.index.search(rows.data() + 5, 1, 4);
+    CHECK(got.ids == expected.ids);
+    CHECK(std::abs(got.distances[0] - expected.distances[0]) < 1e-6f && got.ids[0] == 1);
+  }
+}
+
 // Mapped and lazy: a wrong checksum of what steers is found at the first call that needs it, and at all later ones; of
 // rows and codes, only when all is verified.
 void test_damaged_maps() {
@@ -464,6 +484,7 @@ int main() {
   test_cut_and_flipped();
   test_forged();
   test_forged_links();
+  test_forged_norm();
   test_damaged_maps();
   test_paths();
   test_states();
