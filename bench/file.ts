@@ -12,6 +12,7 @@ import { machine, writeResult } from './lib/results.js';
 const options = parse('bench -- file', 'Saving, loading and mapping the file of a graph over generated rows × 128.', {
   ...QUICK,
   rows: { type: 'number', help: 'default 1000000, with --quick 20000' },
+  graph: { type: 'string', help: 'a file of such a graph; default: one is built' },
   repetitions: { type: 'number', help: 'default 5' },
 });
 
@@ -33,17 +34,22 @@ async function timed(work: () => unknown): Promise<number> {
 }
 
 await orExitAsync(async () => {
-  const rows = options.rows ?? (options.quick ? 20_000 : 1_000_000);
   const stream = rowStream('clustered', DIM, 1);
-  const [base, query] = [new Float32Array(rows * DIM), new Float32Array(DIM)];
-  stream.next(base);
-  stream.next(query);
+  const query = new Float32Array(DIM);
   const folder = mkdtempSync(join(tmpdir(), 'annex-file-bench-'));
   const path = join(folder, 'graph.annex');
   try {
-    const index = await HnswIndex.create({ dim: DIM });
-    process.stderr.write(`building a graph of ${rows.toLocaleString('en-US')} rows\n`);
-    await index.add(base);
+    let index: HnswIndex;
+    if (options.graph === undefined) {
+      const rows = options.rows ?? (options.quick ? 20_000 : 1_000_000);
+      const base = new Float32Array(rows * DIM);
+      stream.next(base);
+      index = await HnswIndex.create({ dim: DIM });
+      process.stderr.write(`building a graph of ${rows.toLocaleString('en-US')} rows\n`);
+      await index.add(base);
+    } else index = (await HnswIndex.open(options.graph)) as HnswIndex;
+    stream.next(query);
+    const rows = index.size;
     await index.save(path);
     const bytes = statSync(path).size;
     const { sections } = await inspect(path);
