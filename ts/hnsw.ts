@@ -50,7 +50,7 @@ export interface HnswCreatedWith extends CreatedWith {
 
 interface GraphSearch {
   /**
-   * Candidates of a query: more find better and take longer. Raised to k where it is less. Default 96. From 2,048 rows on
+   * Candidates of a query: more find better and take longer. Raised to k where it is less. Default 96. From 512 rows on
    * this is an average over queries like the rows: one whose neighbours stand out has as few as a quarter, one that has
    * many at much the same distance up to four times as many.
    */

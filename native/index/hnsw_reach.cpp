@@ -12,7 +12,7 @@ namespace {
 
 constexpr Tag kReachTag = make_tag("RCHD");
 constexpr size_t kMore = 6;  // candidates beyond k that are kept: estimates err
-constexpr size_t kMostSamples = 256;
+constexpr size_t kLeastSamples = 64, kMostSamples = 256;
 constexpr size_t kNodesPerSample = 32;
 constexpr size_t kMostPool = 1024;
 constexpr size_t kStepSamples = 32;
@@ -66,7 +66,7 @@ Status HnswReach::load(const SectionReader& sections) {
 
 Status HnswReachSample::begin(size_t nodes) {
   nodes_ = nodes;
-  samples_ = std::min(kMostSamples, nodes / kNodesPerSample);
+  samples_ = std::clamp(nodes / kNodesPerSample, kLeastSamples, kMostSamples);
   pool_ = std::min(kMostPool, nodes / 4);
   done_ = 0;
   return scores_.resize(samples_ * pool_) ? Status::ok : out_of_memory(samples_ * pool_ * 4);

@@ -35,7 +35,7 @@ class HnswReach {
   static size_t least_of(size_t k, size_t ef) { return std::max(k, ef / 4); }
   static size_t most_of(size_t ef) { return 4 * ef; }
   double ratio(size_t k, size_t ef) const;
-  static constexpr size_t kLeastNodes = 2048;
+  static constexpr size_t kLeastNodes = 512;
   static constexpr size_t kPlaces = 9;    // k: powers of two up to 256
   static constexpr size_t kFactors = 10;  // ef over k: powers of two up to 512
   struct Facts {

@@ -131,11 +131,11 @@ void test_work_and_recall() {
 void test_ratios() {
   const auto rows = heaps(kRows, 3);
   Index index(options(ANNEX_L2, ANNEX_LAYOUT_AUTO));
-  CHECK(index.add(rows.data(), 2000) == ANNEX_OK);
+  CHECK(index.add(rows.data(), 500) == ANNEX_OK);
   CHECK(!reach_of(index).known());
-  const annex::Reach before = reach_of(index).of(10, 40, 2000);
+  const annex::Reach before = reach_of(index).of(10, 40, 500);
   CHECK(before.most == 40 && before.least == 40);
-  CHECK(index.add(rows.data() + 2000 * kDim, kRows - 2000) == ANNEX_OK);
+  CHECK(index.add(rows.data() + 500 * kDim, kRows - 500) == ANNEX_OK);
   const annex::HnswReach& reach = reach_of(index);
   for (const size_t k : {1, 3, 10, 100, 256, 1000, 5000}) {
     float last = 1;
