@@ -50,15 +50,27 @@ Status Kmeans::Flat::begin(const KmeansOptions& options, const float* points, si
   phase_ = most != 0 && n / options.k > most ? Phase::sample : Phase::start;
   iteration_ = position_ = 0;
   narrow_ = true;
+  near_ = false;
   objective_ = 0;
   return Status::ok;
 }
 
-Status Kmeans::Flat::begin_iteration() {
+Status Kmeans::Flat::reserve() {
+  const size_t k = options_.k, dim = options_.dim;
+  if (!nearest_.resize(n_) || !order_.resize(n_) || !starts_.resize(k + 1) || !centroids_.resize(k * dim) ||
+      !slices_.resize((n_ + kMeasurePoints - 1) / kMeasurePoints)) {
+    return out_of_memory(n_ * 8 + k * dim * sizeof(float));
+  }
+  std::memset(nearest_.data(), 0, n_ * sizeof(uint32_t));
+  return Status::ok;
+}
+
+Status Kmeans::Flat::begin_iteration(const int32_t* cancel) {
   phase_ = Phase::assign;
   position_ = 0;
   candidates_ = 0;
   changed_ = iteration_ == 0;
+  if (near_) return share_out_centroids(cancel);
   return table_.prepare(centroids_.data(), options_.k, options_.dim, options_.spherical, narrow_);
 }
 
@@ -79,11 +91,8 @@ Status Kmeans::Flat::step(const int32_t* cancel, TrainProgress* progress) {
       }
       case Phase::start: {
         const size_t k = options_.k, dim = options_.dim;
-        if (!nearest_.resize(n_) || !order_.resize(n_) || !starts_.resize(k + 1) || !centroids_.resize(k * dim) ||
-            !slices_.resize((n_ + kMeasurePoints - 1) / kMeasurePoints)) {
-          return out_of_memory(n_ * 8 + k * dim * sizeof(float));
-        }
-        std::memset(nearest_.data(), 0, n_ * sizeof(uint32_t));
+        status = reserve();
+        if (status != Status::ok) return status;
         work += static_cast<double>(n_);
         position_ = 0;
         if (n_ > k) {
@@ -103,11 +112,11 @@ Status Kmeans::Flat::step(const int32_t* cancel, TrainProgress* progress) {
         if (status == Status::ok && seeded_ == options_.k) {
           pool_ = Buffer<float>();
           reach_ = Buffer<float>();
-          status = begin_iteration();
+          status = begin_iteration(cancel);
         }
         break;
       case Phase::assign:
-        status = assign_slice(cancel, &work);
+        status = near_ ? assign_cell(cancel, &work) : assign_slice(cancel, &work);
         if (status == Status::ok && position_ == n_) {
           if (candidates_ > kManyCandidates * static_cast<double>(n_)) narrow_ = false;
           group();
@@ -126,7 +135,7 @@ Status Kmeans::Flat::step(const int32_t* cancel, TrainProgress* progress) {
         break;
       case Phase::repair:
         repair();
-        status = begin_iteration();
+        status = begin_iteration(cancel);
         work += static_cast<double>(options_.k * options_.dim);
         break;
       case Phase::measure: status = measure_slice(cancel, &work); break;

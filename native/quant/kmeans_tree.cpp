@@ -1,5 +1,6 @@
 // Many centroids on two levels: about √k cells first, then each cell by itself with a share of the centroids in
-// proportion to its points. The cost is about n · √k products instead of n · k.
+// proportion to its points, and at last all of them together, where points look at near centroids alone. The cost is
+// about n · √k products instead of n · k.
 #include <algorithm>
 #include <cmath>
 #include <cstring>
@@ -8,6 +9,11 @@
 #include "quant/kmeans_parts.h"
 
 namespace annex {
+namespace {
+
+constexpr size_t kNearRounds = 2;  // iterations over all centroids
+
+}  // namespace
 
 Status Kmeans::Tree::begin(const KmeansOptions& options, const float* points, size_t n) {
   options_ = options;
@@ -32,7 +38,7 @@ Status Kmeans::Tree::open_top() {
 Status Kmeans::Tree::step(const int32_t* cancel, TrainProgress* progress) {
   Status status = Status::ok;
   const double points = static_cast<double>(n_);
-  progress->total = 3 * points;
+  progress->total = 4 * points;
   progress->finished = false;
   switch (phase_) {
     case Phase::sample: {
@@ -72,6 +78,16 @@ Status Kmeans::Tree::step(const int32_t* cancel, TrainProgress* progress) {
       phase_ = Phase::parts;
       break;
     case Phase::parts: status = step_parts(cancel, progress); break;
+    case Phase::near: {
+      TrainProgress part;
+      status = bottom_.step(cancel, &part);
+      progress->done = points * (3 + part.done / part.total);
+      if (status != Status::ok || !part.finished) break;
+      centroids_.swap(bottom_.centroids());
+      objective_ = bottom_.objective();
+      phase_ = Phase::finished;
+      break;
+    }
     case Phase::finished: break;
   }
   progress->finished = status == Status::ok && phase_ == Phase::finished;
@@ -163,6 +179,7 @@ Status Kmeans::Tree::step_parts(const int32_t* cancel, TrainProgress* progress) 
   }
   progress->done = 2 * static_cast<double>(n_) + (part_ < table_.k() ? starts_[part_] : static_cast<double>(n_));
   if (part_ < table_.k()) return Status::ok;
+  if (placed_ == options_.k) return open_near(cancel);
   // Fewer points than centroids: they repeat.
   for (size_t c = placed_; c < options_.k; ++c) {
     std::memcpy(centroids_.data() + c * dim, centroids_.data() + (c - placed_) * dim, dim * sizeof(float));
@@ -170,6 +187,20 @@ Status Kmeans::Tree::step_parts(const int32_t* cancel, TrainProgress* progress) 
   objective_ /= static_cast<double>(n_);
   phase_ = Phase::finished;
   return Status::ok;
+}
+
+Status Kmeans::Tree::open_near(const int32_t* cancel) {
+  KmeansOptions near = options_;
+  near.iterations = kNearRounds;
+  KmeansCells cells;
+  const size_t floats = table_.k() * options_.dim;
+  if (!cells.centres.resize(floats)) return out_of_memory(floats * sizeof(float));
+  std::memcpy(cells.centres.data(), table_.centroids(), floats * sizeof(float));
+  cells.order.swap(order_);
+  cells.starts.swap(starts_);
+  phase_ = Phase::near;
+  return bottom_.begin_near(near, points_, n_, static_cast<Buffer<float>&&>(centroids_),
+                            static_cast<KmeansCells&&>(cells), cancel);
 }
 
 }  // namespace annex

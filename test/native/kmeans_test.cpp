@@ -218,6 +218,16 @@ void test_tree() {
   const std::vector<float> sample(points.begin(), points.begin() + 500 * dim);
   CHECK(error_of(sample, dim, centroids.data(), k) <= 1.2 * plain_error(sample, dim, 1, 1));
   CHECK(objective < 0.25 * plain_error(sample, dim, 1, 1));
+  // Nearly as good as on one level.
+  double flat = 0, tree = 0;
+  options.dim = 16;
+  const auto wide = blobs(20000, options.dim, 300, 9);
+  options.k = Kmeans::kFlatCentroids;
+  train(options, wide, &flat);
+  ++options.k;
+  train(options, wide, &tree);
+  CHECK(tree < 1.015 * flat);
+  options.k = k;
   // Duplicates only, and fewer points than centroids.
   const std::vector<float> same(9000 * 2, 1.5f), few(20, 2.5f);
   options.dim = 2;
