@@ -53,8 +53,7 @@ describe.each(['codes', 'plain'] as const)('filters, layout %s', (layout) => {
       expect(recallOf(found, wanted)).toBeGreaterThanOrEqual(0.95);
       const alone = Array.from({ length: 10 }, (_, q) => index.searchSync(row(close, dim, q), k, { filter }));
       const first = flat.searchBatchSync(close.subarray(0, 10 * dim), k, { filter });
-      // The ten queries that lie farthest from what is allowed: a little less is found.
-      expect(recallOf({ length: 10, at: (q: number) => alone[q] } as BatchResult, first)).toBeGreaterThanOrEqual(0.9);
+      expect(recallOf({ length: 10, at: (q: number) => alone[q] } as BatchResult, first)).toBeGreaterThanOrEqual(0.95);
       for (const { ids } of alone) {
         expect(ids.length).toBe(Math.min(k, filter.length));
         expect([...ids].every((id) => filter.includes(id))).toBe(true);
@@ -63,22 +62,26 @@ describe.each(['codes', 'plain'] as const)('filters, layout %s', (layout) => {
   });
 
   it('stats tell which way a search went', () => {
-    const ways = (filter: number[]): number[] => {
-      const before = index.stats();
-      index.searchSync(pivot, k, { filter });
-      const after = index.stats();
+    const ways = (graph: HnswIndex, filter: number[]): number[] => {
+      const before = graph.stats();
+      graph.searchSync(pivot, k, { filter });
+      const after = graph.stats();
       return [
         after.hops - before.hops,
         after.codeSearches - before.codeSearches,
         after.exactSearches - before.exactSearches,
       ];
     };
-    const [hops, ...none] = ways(order.slice(0, 0.9 * n));
+    const [hops, ...none] = ways(index, order.slice(0, 0.9 * n));
     expect(hops).toBeGreaterThan(10);
     expect(none).toEqual([0, 0]);
-    expect(ways(order.slice(0, 20))).toEqual([0, 0, 1]);
-    const [, codes, rows] = ways(order.slice(0.8 * n));
-    expect([codes, rows]).toEqual(layout === 'codes' ? [1, 0] : [0, 1]);
+    expect(ways(index, order.slice(0, 20))).toEqual([0, 0, 1]);
+    // Codes pay where there are many rows to scan.
+    const large = HnswIndex.createSync({ dim, metric: 'cosine', layout, efConstruction: 40 });
+    large.addSync(sample.vectors);
+    const far = nearFirst(sample.vectors).slice(0.6 * (sample.vectors.length / dim));
+    expect(ways(large, far)).toEqual(layout === 'codes' ? [0, 1, 0] : [0, 0, 1]);
+    large.close();
   });
 });
 

@@ -224,7 +224,7 @@ bool HnswSearch::rank(Work& work, const WalkMemory& memory, size_t q, size_t poo
   size_t taken = 0, i = 0;
   while (i < pooled) {
     size_t n = 0;
-    for (; i < pooled && n < (taken == 0 ? std::min(at_least, kScoredRows) : kRankedRows); ++i) {
+    for (; i < pooled && n < (taken < at_least ? std::min(at_least - taken, kScoredRows) : kRankedRows); ++i) {
       const uint32_t slot = key_slot(pool[i]);
       if (!allowed(slot)) continue;
       if (estimates && taken + n >= at_least) {

@@ -21,7 +21,8 @@ class HnswSearch {
 
  private:
   static constexpr size_t kDefaultEf = 96;
-  static constexpr size_t kLanes = 6;  // queries that one thread has in hand at a time
+  static constexpr size_t kLanes = 6;   // queries that one thread has in hand at a time
+  static constexpr size_t kGroup = 32;  // queries that are compared with a row while it is in the cache
   static constexpr size_t kScoredRows = 64;
   static constexpr size_t kScannedRows = 16;  // by codes at a time
   static constexpr size_t kSeeds = 16;        // of a walk through allowed rows alone
@@ -73,8 +74,9 @@ class HnswSearch {
   size_t most_ = 0;                  // expansions beyond which a scan is cheaper
   SlotFilter filter_;
   size_t allowed_ = 0;
-  Buffer<uint32_t> slots_;  // for a scan: what is allowed
-  Buffer<uint32_t> left_;   // queries for a scan
+  Buffer<uint32_t> slots_;            // for a scan: what is allowed, where the filter has no list of it
+  const uint32_t* listed_ = nullptr;  // `allowed_` slots
+  Buffer<uint32_t> left_;             // queries for a scan
   std::atomic<size_t> left_count_{0};
   std::atomic<uint64_t> scanned_{0}, rescored_{0}, hops_{0}, exact_{0}, coded_{0};
 };
