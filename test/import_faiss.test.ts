@@ -1,5 +1,5 @@
 import { readdirSync, readFileSync } from 'node:fs';
-import { type AnyIndex, importFaiss, open } from 'annex';
+import { type AnyIndex, exportFaiss, importFaiss, open } from 'annex';
 import { describe, expect, test } from 'vitest';
 import { expectFailure } from './support/expect.js';
 
@@ -67,6 +67,7 @@ describe('FAISS files give the answers of FAISS', () => {
     const index = await importFaiss(url(`${name}.faiss`));
     expectAnswers(index, name);
     expectAnswers(await open(await index.toBytes()), name);
+    expectAnswers(await importFaiss(await exportFaiss(index)), name);
     const row = new Float32Array(index.dim).fill(3);
     await index.add(row, { ids: [100_000] });
     expect(index.searchSync(row, 91, noted.indexes[name]?.options).ids).toContain(100_000);

@@ -232,8 +232,8 @@ function writeIvf(to: ByteWriter, given: Given): void {
   });
 }
 
-/** Lists of rows or narrow copies. */
-function shapeOf({ dim, metric, storage, rerank }: IvfCreatedWith): ListShape {
+/** Lists of rows or narrow copies. Files of imports leave options out that have their default. */
+function shapeOf({ dim, metric, storage, rerank = 'none' }: IvfCreatedWith): ListShape {
   const align = (n: number): number => Math.ceil(n / 64) * 64;
   const narrow = (storage === 'f32' && dim >= 32) || rerank !== 'none';
   if (narrow) return { group: 16, codeBytes: (room) => room * 4 * Math.ceil(dim / 4), terms: 4 };
@@ -283,7 +283,7 @@ function writeLists(
 
 function writeIvfPq(to: ByteWriter, given: Given, { m, bits, rotation, anisotropic }: Required<PqStorage>): void {
   const { options, section, ids } = given;
-  const { dim, rerank, residual, lengths } = options as IvfCreatedWith;
+  const { dim, rerank = 'none', residual, lengths } = options as IvfCreatedWith;
   // Under cosine codes are compared by l2, as between rows of length 1.
   const metric = options.metric === 'cosine' && anisotropic === 1 ? 'l2' : plainMetric(options);
   const matrix = rotation === 'none' ? null : floatsOf(section('ROTM'));

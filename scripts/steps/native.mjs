@@ -1,7 +1,7 @@
 // The native tests (test/native): plain, under sanitizers, cross-compiled for NEON, and fuzzed.
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { buildNative } from '../build.mjs';
+import { buildNative, buildTs } from '../build.mjs';
 import { buildFuzzers, runFuzzer } from '../lib/fuzzers.mjs';
 import { CLANG, compile, LIGHT, SANITIZER } from '../lib/native.mjs';
 import { CommandError, node, root, run, TestsFailed } from '../lib/shell.mjs';
@@ -92,6 +92,14 @@ export const nativeSteps = [
         notes.push(`${name} ${runs} inputs`);
       }
       return { note: notes.join(', ') };
+    },
+  },
+  {
+    name: 'fuzz: imports',
+    run: async () => {
+      await buildNative();
+      await buildTs();
+      return { note: (await node(['scripts/fuzz-imports.mjs', '--runs', '10000'])).trim() };
     },
   },
 ];
