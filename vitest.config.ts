@@ -15,7 +15,12 @@ export default defineConfig({
   },
   test: {
     include: ['test/**/*.test.ts'],
-    exclude: ['test/browser/**', '**/node_modules/**'],
+    // The benches of the repository are no part of what both backends have in common: once is enough.
+    exclude: [
+      'test/browser/**',
+      '**/node_modules/**',
+      ...(process.env.ANNEX_BACKEND === 'wasm' ? ['test/bench/**'] : []),
+    ],
     pool: 'forks',
     testTimeout: 60_000,
     hookTimeout: 60_000,
