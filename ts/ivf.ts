@@ -17,7 +17,12 @@ export interface ListOptions {
   rerank?: Rerank | undefined;
   /** How the lists next to a query are found: `flat` looks at every centroid (default), `hnsw` walks a graph of them. */
   coarse?: Coarse | undefined;
-  /** Further lists that each row is put into, 0 (default) or 1: twice the room, and fewer lists to look into. */
+  /**
+   * Further lists that each row is put into, 0 (default) or 1. Of the lists next to a row that one is taken whose centroid
+   * misses it in another direction than the first one does (SOAR: Sun, Guo and Kumar 2023), so that a query that ranks the
+   * first low ranks the second high: fewer lists find as many, for twice the entries and codes. Rows kept apart are kept once,
+   * and an answer has no row twice.
+   */
   spill?: number | undefined;
   /** Evens out the lengths of the lists in training. Default false. */
   balanced?: boolean | undefined;
