@@ -101,6 +101,36 @@ void test_full_disk() {
   std::filesystem::remove(path);
 }
 
+// As nobody, where the test runs as root, whom nothing stops.
+void test_permissions() {
+  const std::string locked = in("locked"), path = locked + "/index.annex", unreadable = in("unreadable.annex");
+  std::filesystem::create_directory(locked);
+  const auto make = [&] {
+    const Index index(kDim, ANNEX_L2, ANNEX_STORE_F32, ANNEX_SIDECAR_NONE);
+    fill(index, 10, 1);
+    CHECK(save_to(index.handle, path) == ANNEX_OK && save_to(index.handle, unreadable) == ANNEX_OK);
+  };
+  apart(make);
+  const Bytes before = content(path);
+  CHECK(chmod(unreadable.c_str(), 0) == 0 && chmod(locked.c_str(), 0555) == 0 && chmod(directory.c_str(), 0755) == 0);
+  apart([&] {
+    if (geteuid() == 0 && !CHECK(setuid(65534) == 0)) return;
+    AnnexIndex* opened = nullptr;
+    CHECK(open_path(unreadable, 0, &opened) == ANNEX_IO && open_path(unreadable, ANNEX_OPEN_MMAP, &opened) == ANNEX_IO);
+    CHECK(std::string(annex_last_error()).find("unreadable.annex") != std::string::npos);
+    const Index index(kDim, ANNEX_L2, ANNEX_STORE_F32, ANNEX_SIDECAR_NONE);
+    fill(index, 20, 2);
+    CHECK(save_to(index.handle, path) == ANNEX_IO);
+    CHECK(std::string(annex_last_error()).find("index.annex") != std::string::npos);
+    CHECK(open_path(path, ANNEX_OPEN_MMAP, &opened) == ANNEX_OK);
+    annex_release(opened);
+  });
+  CHECK(chmod(locked.c_str(), 0755) == 0 && content(path) == before);
+  CHECK(std::distance(std::filesystem::directory_iterator(locked), {}) == 1);
+  std::filesystem::remove_all(locked);
+  std::filesystem::remove(unreadable);
+}
+
 void test_abandoned() {
   const std::string path = in("left.annex");
   const Index index(kDim, ANNEX_L2, ANNEX_STORE_F32, ANNEX_SIDECAR_NONE);
@@ -226,6 +256,7 @@ int main() {
   directory = made;
   // First what runs apart: a process with threads is not to be forked.
   test_full_disk();
+  test_permissions();
   test_memory();
   std::filesystem::remove(in("large.annex"));
   std::filesystem::remove(in("again.annex"));
