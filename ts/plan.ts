@@ -107,6 +107,8 @@ const KEYS = [
 /** Rows of the larger trial, and of generated samples; the smaller one has a quarter. */
 const TRIAL = 8192;
 const LEAST = 1800;
+/** Graphs of fewer rows walk by another rule (native/index/hnsw_reach.h). */
+const LEAST_TRIAL = 512;
 /** Rows to a list, beyond which training gains little. */
 const TRAINED = 39;
 
@@ -145,7 +147,7 @@ export async function plan(options: PlanOptions): Promise<Plan> {
   }
   const sample = sampleOf(checked.sample, dim, metric, n);
   const most = sample.rows.length / dim;
-  const sizes = most >= n ? [n] : [most >> 2, most];
+  const sizes = most >= n ? [n] : [Math.max(LEAST_TRIAL, most >> 2), most];
   const exact = (size: number, columns: number): Promise<Set<number>[]> =>
     truthOf(FlatIndex, sample, size, columns, signal);
   const truths = await Promise.all(sizes.map((size) => exact(size, k)));
