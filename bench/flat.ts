@@ -72,9 +72,10 @@ async function plan(peers: readonly Peer[]): Promise<Task[]> {
 function summarize(task: Task, elapsed: readonly Elapsed[]): Run {
   const { peer, mode, queries } = task;
   const perSecond = elapsed.map(({ seconds }) => queries / seconds);
-  const share = spread(elapsed.map(({ seconds, cpu }) => cpu / seconds / peer.threads));
+  const shares = elapsed.map(({ seconds, cpu }) => cpu / seconds / peer.threads);
+  const cpu = spread(shares).median;
   const { id: system, label, version, threads } = peer;
-  return { system, label, version, threads, mode, queries, perSecond, spread: spread(perSecond), cpu: share.median };
+  return { system, label, version, threads, mode, queries, perSecond, spread: spread(perSecond), shares, cpu };
 }
 
 async function check(data: Dataset, peers: readonly Peer[]): Promise<Pick<FlatReport, 'recall' | 'checks'>> {

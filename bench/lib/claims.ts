@@ -3,11 +3,11 @@ import { short, table } from '../../ts/bench_table.js';
 import { sweepClaims } from '../sweep/claims.js';
 import { type CallsReport, verdict } from './calls_report.js';
 import { type FileReport, fileClaims } from './file_report.js';
-import { type FlatReport, findRun, ratioOf } from './flat_report.js';
+import { type FlatReport, findRun, QUIET, ratioOf } from './flat_report.js';
 import { type GrowthReport, growthClaims } from './growth_report.js';
 import type { KernelsReport } from './kernels_report.js';
 import type { MatryoshkaReport } from './matryoshka_report.js';
-import { ratio } from './measure.js';
+import { spread } from './measure.js';
 import { type TrainReport, trainClaims } from './train_report.js';
 import type { WasmReport } from './wasm_report.js';
 
@@ -88,7 +88,12 @@ function overUsearch(flat: FlatReport | undefined): number | undefined {
 function twoThreads(flat: FlatReport | undefined, system: string): number | undefined {
   const two = flat && findRun(flat, system, 'batch', 2);
   const one = flat && findRun(flat, system, 'batch', 1);
-  return two && one && ratio(two.perSecond, one.perSecond).median;
+  if (two === undefined || one === undefined) return undefined;
+  // Where the machine takes one of two processors away, the repetition tells nothing of two threads.
+  const kept = two.perSecond.flatMap((perSecond, i) =>
+    (two.shares?.[i] ?? 1) >= QUIET ? [perSecond / (one.perSecond[i] as number)] : [],
+  );
+  return kept.length < 3 ? undefined : spread(kept).median;
 }
 
 export function judge({ measured, target, better }: Claim): 'pass' | 'short' | 'not measured' {

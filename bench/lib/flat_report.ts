@@ -15,7 +15,9 @@ export interface Run {
   readonly queries: number;
   readonly perSecond: readonly number[];
   readonly spread: Spread;
-  /** Median share of the wall clock that its threads were on a processor; well below 1, the machine was busy. */
+  /** Of the wall clock of each repetition, what its threads were on a processor. */
+  readonly shares?: readonly number[];
+  /** The median of these; well below 1, the machine was busy. */
   readonly cpu: number;
 }
 
@@ -53,7 +55,7 @@ const range = (spread: Spread | undefined): Cell =>
   spread && `${short(spread.median)} (${short(spread.min)} … ${short(spread.max)})`;
 
 /** Below this share of a processor, times say more about the neighbours than about the system. */
-const QUIET = 0.9;
+export const QUIET = 0.9;
 
 export function printFlat(report: FlatReport): string {
   const { dataset, engine, machine } = report;
