@@ -73,9 +73,8 @@ function summarize(task: Task, elapsed: readonly Elapsed[]): Run {
   const { peer, mode, queries } = task;
   const perSecond = elapsed.map(({ seconds }) => queries / seconds);
   const shares = elapsed.map(({ seconds, cpu }) => cpu / seconds / peer.threads);
-  const cpu = spread(shares).median;
   const { id: system, label, version, threads } = peer;
-  return { system, label, version, threads, mode, queries, perSecond, spread: spread(perSecond), shares, cpu };
+  return { system, label, version, threads, mode, queries, perSecond, spread: spread(perSecond), shares };
 }
 
 async function check(data: Dataset, peers: readonly Peer[]): Promise<Pick<FlatReport, 'recall' | 'checks'>> {

@@ -6,6 +6,7 @@ import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { AnnexError, exportFaiss, importFaiss, importHnswlib, inspect } from '../dist/index.js';
+import { uniforms } from '../dist/random.js';
 import { root } from './lib/shell.mjs';
 
 const { values } = parseArgs({
@@ -21,17 +22,6 @@ const files = ['faiss', 'imports', 'v1'].flatMap((folder) => {
   const names = readdirSync(path).filter((name) => !name.endsWith('.json'));
   return names.map((name) => ({ name, bytes: new Uint8Array(readFileSync(join(path, name))) }));
 });
-
-/** Numbers from 0 up to n (mulberry32). @param {number} seed */
-function numbers(seed) {
-  let state = seed >>> 0;
-  return (/** @type {number} */ n) => {
-    state = (state + 0x6d2b79f5) >>> 0;
-    let t = Math.imul(state ^ (state >>> 15), state | 1);
-    t ^= t + Math.imul(t ^ (t >>> 7), t | 61);
-    return Math.floor((((t ^ (t >>> 14)) >>> 0) / 2 ** 32) * n);
-  };
-}
 
 const EDGES = [0, 1, -1, 2, 15, 16, 127, 255, 65536, 2 ** 24, 2 ** 31 - 1, -(2 ** 31), 0x7fc00000, 0x7f800000];
 
@@ -102,7 +92,8 @@ const end = performance.now() + Number(values.seconds) * 1000;
 const outcomes = new Map();
 let run = 0;
 for (; run < Number(values.runs) && performance.now() < end; run++) {
-  const below = numbers(Number(values.seed) * 1_000_003 + run);
+  const random = uniforms(Number(values.seed) * 1_000_003 + run);
+  const below = (/** @type {number} */ n) => Math.floor(random() * n);
   const { name, bytes: whole } = files[below(files.length)] ?? { name: '', bytes: new Uint8Array(0) };
   const bytes = changed(whole, below);
   let outcome = 'opened';

@@ -12,6 +12,17 @@ const collect = (): void => {
 const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 const MB = 2 ** 20;
 
+/** Bytes by which the process grows over `cycles`, after so many that warm it up. */
+async function growth(cycle: (i: number) => Promise<void>, warmUp: number, cycles: number): Promise<number> {
+  for (let i = 0; i < warmUp; i++) await cycle(i);
+  collect();
+  const before = process.memoryUsage().rss;
+  for (let i = 0; i < cycles; i++) await cycle(i);
+  collect();
+  await turn();
+  return process.memoryUsage().rss - before;
+}
+
 describe('memory', () => {
   it('does not grow over 10,000 create and close cycles', async () => {
     const rows = floats(50, 64);
@@ -22,14 +33,8 @@ describe('memory', () => {
       if (i % 100 === 0) await index.search(rows.subarray(0, 64), 5);
       index.close();
     };
-    for (let i = 0; i < 2000; i++) await cycle(i);
-    collect();
-    const before = process.memoryUsage().rss;
-    for (let i = 0; i < 10_000; i++) await cycle(i);
-    collect();
-    await turn();
     // A leak of the rows alone would be 130 MB.
-    expect(process.memoryUsage().rss - before).toBeLessThan(40 * MB);
+    expect(await growth(cycle, 2000, 10_000)).toBeLessThan(40 * MB);
   });
 
   it.each(subjects)(
@@ -50,14 +55,8 @@ describe('memory', () => {
         await adding;
         index.close();
       };
-      for (let i = 0; i < 60; i++) await cycle(i);
-      collect();
-      const before = process.memoryUsage().rss;
-      for (let i = 0; i < 240; i++) await cycle(i);
-      collect();
-      await turn();
       // A leak of the rows alone would be 18 MB.
-      expect(process.memoryUsage().rss - before).toBeLessThan(14 * MB);
+      expect(await growth(cycle, 60, 240)).toBeLessThan(14 * MB);
     },
   );
 

@@ -3,7 +3,7 @@ import type { BackendIndex, Rows } from './backend.js';
 import { AnnexError, type AnnexErrorCode } from './errors.js';
 import { type CoreFilter, sameFilter } from './filter.js';
 import { type Scale, SearchResult } from './results.js';
-import { allocateFound, columns, type Found, jobOf, sameOptions, type Task } from './search.js';
+import { allocateFound, columns, type Found, jobOf, sameOptions, singleResult, type Task } from './search.js';
 import { allocateRows, type Shape } from './spec.js';
 
 /** A batch is handed over at this many queries or bytes, so that the core starts while more are being collected. */
@@ -144,7 +144,7 @@ export class Coalescer {
       const found = allocateFound(nq, task.k);
       if (group.cancellable) group.controller = new AbortController();
       await task.index.searchAsync(jobOf(task, queries, nq, found), group.controller?.signal);
-      if (nq === 1) waiting[0]?.settle(this.#whole(found), undefined);
+      if (nq === 1) waiting[0]?.settle(singleResult(found, this.#scale), undefined);
       else for (let i = 0; i < nq; i++) this.#settle(waiting[i] as Waiting, found, i, task.k);
     } catch (error) {
       await this.#fail(group, error);
@@ -155,12 +155,6 @@ export class Coalescer {
     const index = this.#index();
     const k = columns(group.k, index, group.filter);
     return { index, shape: this.#shape, k, filter: group.filter, options: group.options };
-  }
-
-  #whole(found: Found): SearchResult {
-    const n = found.counts[0] as number;
-    if (n === found.ids.length) return new SearchResult(found.ids, found.distances, this.#scale);
-    return new SearchResult(found.ids.slice(0, n), found.distances.slice(0, n), this.#scale);
   }
 
   /** Copies, so that nobody's arrays hang together and keeping one result does not keep the batch. */
@@ -191,7 +185,7 @@ export class Coalescer {
         const found = allocateFound(1, task.k);
         const query = group.rows.subarray(i * width, (i + 1) * width);
         await task.index.searchAsync(jobOf(task, query, 1, found));
-        one.settle(this.#whole(found), undefined);
+        one.settle(singleResult(found, this.#scale), undefined);
       } catch (reason) {
         one.settle(undefined, reason);
       }

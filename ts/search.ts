@@ -8,7 +8,7 @@ import { type CoreFilter, type Filter, filterOf, NO_FILTER, type Predicate } fro
 import { findNotFinite, zeroVector } from './finite.js';
 import type { Kind } from './kind.js';
 import { checkOptions } from './names.js';
-import { BatchResult, type Scale } from './results.js';
+import { BatchResult, type Scale, SearchResult } from './results.js';
 import { KEY, type Shape } from './spec.js';
 import type { RowSource } from './vectors.js';
 
@@ -207,6 +207,13 @@ function located(error: unknown, queries: Rows, shape: Shape, firstRow: number):
     }
   }
   return error;
+}
+
+/** The result of a single search: the arrays themselves where they are full, unless they are `kept` for the next one. */
+export function singleResult({ ids, distances, counts }: Found, scale: Scale, kept = false): SearchResult {
+  const n = counts[0] as number;
+  if (n === ids.length && !kept) return new SearchResult(ids, distances, scale);
+  return new SearchResult(ids.slice(0, n), distances.slice(0, n), scale);
 }
 
 /** Columns that hold nothing for an empty index are left out. */

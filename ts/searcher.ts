@@ -4,18 +4,20 @@ import { Coalescer } from './coalesce.js';
 import { type CoreFilter, evaluate, evaluateSync } from './filter.js';
 import { findNotFinite } from './finite.js';
 import type { Kind } from './kind.js';
-import { type BatchResult, SearchResult } from './results.js';
+import type { BatchResult, SearchResult } from './results.js';
 import {
   allocateFound,
   batchResult,
   checkK,
   columns,
   type Found,
+  jobOf,
   NO_PARAMS,
   type Params,
   SearchGrammar,
   searchRows,
   searchRowsSync,
+  singleResult,
   type Task,
 } from './search.js';
 import type { Shape } from './spec.js';
@@ -70,29 +72,15 @@ export class Searcher {
   }
 
   searchSync(query: unknown, k: number, options: unknown): SearchResult {
-    const index = this.#open();
+    this.#open();
     const queries = queryOf(query, this.#shape);
     checkK(k);
     const params = options === undefined ? NO_PARAMS : this.#grammar.parse('searchSync', options, false);
-    const filter = this.#evaluatedSync(params);
-    const columnCount = columns(k, index, filter);
-    const found = columnCount === this.#kept.ids.length ? this.#kept : allocateFound(1, columnCount);
-    index.search({
-      queries,
-      type: this.#shape.type,
-      nq: 1,
-      k: columnCount,
-      options: params.options,
-      filterKind: filter.kind,
-      filter: filter.data,
-      filterCount: filter.count,
-      ...found,
-    });
-    if (columnCount <= KEPT_COLUMNS) this.#kept = found;
-    const n = found.counts[0] as number;
-    return n === columnCount && found !== this.#kept
-      ? new SearchResult(found.ids, found.distances, this.#shape)
-      : new SearchResult(found.ids.slice(0, n), found.distances.slice(0, n), this.#shape);
+    const task = this.#task(k, this.#evaluatedSync(params), params.options);
+    const found = task.k === this.#kept.ids.length ? this.#kept : allocateFound(1, task.k);
+    task.index.search(jobOf(task, queries, 1, found));
+    if (task.k <= KEPT_COLUMNS) this.#kept = found;
+    return singleResult(found, this.#shape, found === this.#kept);
   }
 
   async searchBatch(queries: unknown, k: number, options: unknown): Promise<BatchResult> {

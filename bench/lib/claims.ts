@@ -91,7 +91,7 @@ function twoThreads(flat: FlatReport | undefined, system: string): number | unde
   if (two === undefined || one === undefined) return undefined;
   // Where the machine takes one of two processors away, the repetition tells nothing of two threads.
   const kept = two.perSecond.flatMap((perSecond, i) =>
-    (two.shares?.[i] ?? 1) >= QUIET ? [perSecond / (one.perSecond[i] as number)] : [],
+    (two.shares[i] as number) >= QUIET ? [perSecond / (one.perSecond[i] as number)] : [],
   );
   return kept.length < 3 ? undefined : spread(kept).median;
 }

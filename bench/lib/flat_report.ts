@@ -2,7 +2,7 @@ import type { EngineInfo } from 'annex';
 import { type Cell, short, table } from '../../ts/bench_table.js';
 import type { Mode, Skip } from '../peers/peer.js';
 import type { Agreement } from './exactness.js';
-import { ratio, type Spread } from './measure.js';
+import { ratio, type Spread, spread } from './measure.js';
 import type { Machine } from './results.js';
 
 /** One system in one mode: queries a second, by repetition. */
@@ -15,10 +15,8 @@ export interface Run {
   readonly queries: number;
   readonly perSecond: readonly number[];
   readonly spread: Spread;
-  /** Of the wall clock of each repetition, what its threads were on a processor. */
-  readonly shares?: readonly number[];
-  /** The median of these; well below 1, the machine was busy. */
-  readonly cpu: number;
+  /** Of the wall clock of each repetition, what its threads were on a processor; well below 1, the machine was busy. */
+  readonly shares: readonly number[];
 }
 
 export interface FlatReport {
@@ -51,11 +49,11 @@ export function ratioOf(report: FlatReport, ours: string, peer: string, mode: Mo
   return a && b && ratio(a.perSecond, b.perSecond);
 }
 
-const range = (spread: Spread | undefined): Cell =>
-  spread && `${short(spread.median)} (${short(spread.min)} … ${short(spread.max)})`;
+const range = (of: Spread | undefined): Cell => of && `${short(of.median)} (${short(of.min)} … ${short(of.max)})`;
 
 /** Below this share of a processor, times say more about the neighbours than about the system. */
 export const QUIET = 0.9;
+const share = ({ shares }: Run): number => spread(shares).median;
 
 export function printFlat(report: FlatReport): string {
   const { dataset, engine, machine } = report;
@@ -74,7 +72,7 @@ export function printFlat(report: FlatReport): string {
       return [`${name} ÷ ${label}`, of('batch'), of('single'), of('batch', 2)];
     }),
   );
-  const busy = report.runs.filter(({ cpu }) => cpu < QUIET);
+  const busy = report.runs.filter((run) => share(run) < QUIET);
   const versions = [...new Map(report.runs.map((run) => [run.label, `${run.label} ${run.version}`])).values()];
   const { faiss, bits } = report.checks;
   return [
@@ -97,7 +95,7 @@ export function printFlat(report: FlatReport): string {
     ...report.skipped.map(({ label, reason }) => `skipped: ${label}: ${reason}`),
     ...busy.map(
       (run) =>
-        `busy machine: ${run.label}, ${run.mode}, ${run.threads} thread(s): ${run.cpu.toFixed(2)} processors each`,
+        `busy machine: ${run.label}, ${run.mode}, ${run.threads} thread(s): ${share(run).toFixed(2)} processors each`,
     ),
     `versions: ${versions.join(', ')}`,
   ].join('\n');

@@ -1,5 +1,4 @@
 // What a sweep says about the targets of the project: ratios to the peers of the same run, at equal recall.
-
 import { type CurvePoint, pointsOf, rateAt } from '../../ts/bench_curve.js';
 import type { SweepMode, SweepState, SystemState } from '../../ts/bench_state.js';
 import type { Claim } from '../lib/claims.js';

@@ -79,14 +79,18 @@ HnswSearch::Way HnswSearch::cheapest(size_t ef) {
 }
 
 bool HnswSearch::list_allowed() {
-  listed_ = filter_.list();
-  if (!filter_.all() && listed_ != nullptr) return true;
-  if (filter_.all() ? !slots_.reserve(allowed_) : !filter_.list_all(&slots_)) return false;
-  listed_ = slots_.data();
-  if (!filter_.all()) return true;
-  for (uint32_t slot = 0; slot < state_.graph.nodes; ++slot) {
-    if (!state_.is_removed(slot)) (void)slots_.push(slot);
+  if (filter_.all()) {
+    if (!slots_.reserve(allowed_)) return false;
+    for (uint32_t slot = 0; slot < state_.graph.nodes; ++slot) {
+      if (!state_.is_removed(slot)) (void)slots_.push(slot);
+    }
+  } else if (filter_.list() != nullptr) {
+    listed_ = filter_.list();
+    return true;
+  } else if (!filter_.list_all(&slots_)) {
+    return false;
   }
+  listed_ = slots_.data();
   return true;
 }
 

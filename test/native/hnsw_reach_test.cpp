@@ -12,7 +12,6 @@ using testing::Answer;
 using testing::Bytes;
 using testing::Index;
 using testing::Parts;
-using testing::Random;
 
 namespace {
 
@@ -21,16 +20,8 @@ constexpr size_t kRatios = 12;  // where they start in the section
 
 // Heaps of very different density: some queries have many near neighbors, others few.
 std::vector<float> heaps(size_t n, uint64_t seed, float shift = 0) {
-  Random centres(7), random(seed);
-  const size_t count = 40;
-  std::vector<float> centre(count * kDim), rows(n * kDim);
-  for (float& x : centre) x = centres.normal();
-  for (size_t i = 0; i < n; ++i) {
-    const size_t c = random.below(count);
-    const float wide = 0.05f * std::exp(0.1f * static_cast<float>(c));
-    for (size_t d = 0; d < kDim; ++d) rows[i * kDim + d] = shift + centre[c * kDim + d] + wide * random.normal();
-  }
-  return rows;
+  const auto wide = [](size_t c) { return 0.05f * std::exp(0.1f * static_cast<float>(c)); };
+  return testing::around_centres(n, kDim, 40, seed, wide, shift);
 }
 
 std::vector<double> options(int metric, int layout, int storage = ANNEX_STORE_F32) {

@@ -15,17 +15,8 @@ using testing::Random;
 
 namespace {
 
-// Points around centres, as embeddings lie; the values do not depend on how many are made.
 std::vector<float> clustered(size_t n, size_t dim, uint64_t seed) {
-  Random centres(7), random(seed);
-  const size_t clusters = 50;
-  std::vector<float> centre(clusters * dim), rows(n * dim);
-  for (float& x : centre) x = centres.normal();
-  for (size_t i = 0; i < n; ++i) {
-    const size_t c = random.below(clusters);
-    for (size_t d = 0; d < dim; ++d) rows[i * dim + d] = centre[c * dim + d] + 0.5f * random.normal();
-  }
-  return rows;
+  return testing::around_centres(n, dim, 50, seed, [](size_t) { return 0.5f; });
 }
 
 std::vector<double> hnsw(size_t dim, int metric, int storage, int layout, double m = 16, double seed = 1) {

@@ -49,6 +49,21 @@ class Random {
   uint64_t state_;
 };
 
+/// Rows around `count` centres, as embeddings lie; wide(c) is how far from centre c. The values do not depend on how
+/// many rows are made.
+template <class Wide>
+std::vector<float> around_centres(size_t n, size_t dim, size_t count, uint64_t seed, Wide&& wide, float shift = 0) {
+  Random centres(7), random(seed);
+  std::vector<float> centre(count * dim), rows(n * dim);
+  for (float& x : centre) x = shift + centres.normal();
+  for (size_t i = 0; i < n; ++i) {
+    const size_t c = random.below(count);
+    const float width = wide(c);
+    for (size_t d = 0; d < dim; ++d) rows[i * dim + d] = centre[c * dim + d] + width * random.normal();
+  }
+  return rows;
+}
+
 struct Answer {
   std::vector<double> ids;
   std::vector<float> distances;
