@@ -162,17 +162,22 @@ describe('one search on a large index', () => {
   const nearest = [5, 1005, 2005];
 
   it('leaves turns to the event loop', async () => {
-    let turns = 0;
-    let running = true;
-    const found = large.search(row(part, wide, 5), 3).finally(() => {
-      running = false;
-    });
-    while (running) {
-      await turn();
-      turns++;
+    // Of several searches: a machine that gives this thread nothing for as long as one takes tells nothing.
+    let most = 0;
+    for (let time = 0; time < 5; time++) {
+      let turns = 0;
+      let running = true;
+      const found = large.search(row(part, wide, 5), 3).finally(() => {
+        running = false;
+      });
+      while (running) {
+        await turn();
+        turns++;
+      }
+      expect([...(await found).ids]).toEqual(nearest);
+      most = Math.max(most, turns);
     }
-    expect([...(await found).ids]).toEqual(nearest);
-    expect(turns).toBeGreaterThan(2);
+    expect(most).toBeGreaterThan(2);
   });
 
   it('finds what is there, and ends, though rows come and go in every turn', async () => {

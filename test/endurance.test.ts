@@ -12,15 +12,25 @@ const collect = (): void => {
 const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 const MB = 2 ** 20;
 
-/** Bytes by which the process grows over `cycles`, after so many that warm it up. */
-async function growth(cycle: (i: number) => Promise<void>, warmUp: number, cycles: number): Promise<number> {
+/**
+ * That the process grows by less than `most` bytes over `cycles`, after so many that warm it up. Up to three times: a leak grows
+ * each time, a heap that finds its size does not.
+ */
+async function expectNoGrowth(
+  cycle: (i: number) => Promise<void>,
+  { warmUp, cycles, most }: { warmUp: number; cycles: number; most: number },
+): Promise<void> {
   for (let i = 0; i < warmUp; i++) await cycle(i);
-  collect();
-  const before = process.memoryUsage().rss;
-  for (let i = 0; i < cycles; i++) await cycle(i);
-  collect();
-  await turn();
-  return process.memoryUsage().rss - before;
+  let least = Number.POSITIVE_INFINITY;
+  for (let time = 0; time < 3 && least >= most; time++) {
+    collect();
+    const before = process.memoryUsage().rss;
+    for (let i = 0; i < cycles; i++) await cycle(i);
+    collect();
+    await turn();
+    least = Math.min(least, process.memoryUsage().rss - before);
+  }
+  expect(least).toBeLessThan(most);
 }
 
 describe('memory', () => {
@@ -34,7 +44,7 @@ describe('memory', () => {
       index.close();
     };
     // A leak of the rows alone would be 130 MB.
-    expect(await growth(cycle, 2000, 10_000)).toBeLessThan(40 * MB);
+    await expectNoGrowth(cycle, { warmUp: 2000, cycles: 10_000, most: 40 * MB });
   });
 
   it.each(subjects)(
@@ -56,7 +66,7 @@ describe('memory', () => {
         index.close();
       };
       // A leak of the rows alone would be 18 MB.
-      expect(await growth(cycle, 60, 240)).toBeLessThan(14 * MB);
+      await expectNoGrowth(cycle, { warmUp: 60, cycles: 240, most: 14 * MB });
     },
   );
 
