@@ -19,6 +19,8 @@ inline void prefetch(const void* address) {
   (void)address;
 #elif defined(__GNUC__) || defined(__clang__)
   __builtin_prefetch(address);
+  // GCC takes a function that does nothing else for one without effect, and drops its calls; not so with this.
+  asm volatile("" : : "r"(address));
 #elif defined(_M_X64)
   _mm_prefetch(static_cast<const char*>(address), _MM_HINT_T0);
 #else

@@ -42,7 +42,7 @@ size_t search_filtered(const Space& space, const Graph& graph, WalkMemory& memor
       const uint32_t* links = graph.links(key_slot(pool[next]));
       pool[next++] |= 1;
       while (next < size && (pool[next] & 1) != 0) ++next;
-      n = memory.visited.add_links(links, room, fresh);
+      n = memory.visited.add_links(kernels().walk, links, room, fresh);
       for (size_t i = 0; i < n; ++i) space.prefetch_row(fresh[i]);
       ++hops;
     }

@@ -13,12 +13,10 @@
 #include "base/blocks.h"
 #include "base/sections.h"
 #include "index/id_map.h"
+#include "kernels/walk.h"
 
 namespace annex {
 
-inline constexpr uint32_t kNoLink = UINT32_MAX;
-inline constexpr uint32_t kTreeBit = uint32_t{1} << 31;
-inline constexpr uint32_t kSlotMask = kTreeBit - 1;
 inline constexpr size_t kMaxNodes = (size_t{1} << 31) - 16;  // slots leave room for the mark, and some are marks
 inline constexpr int kMaxLevel = 15;
 inline constexpr size_t kMinM = 2, kMaxM = 512;

@@ -21,7 +21,7 @@ class HnswSearch {
 
  private:
   static constexpr size_t kDefaultEf = 96;
-  static constexpr size_t kLanes = 6;   // queries that one thread has in hand at a time
+  static constexpr size_t kLanes = 4;   // queries that one thread has in hand at a time
   static constexpr size_t kGroup = 32;  // queries that are compared with a row while it is in the cache
   static constexpr size_t kScoredRows = 64;
   static constexpr size_t kScannedRows = 16;  // by codes at a time

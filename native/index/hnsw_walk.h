@@ -1,7 +1,4 @@
 // Walking a graph: greedy descent through the upper layers, best-first search in one layer.
-//
-// The pool of candidates is a sorted array of keys: a float's bits ordered as an integer, then the slot, then whether
-// the node has been expanded; so ties go to the smaller slot and nothing depends on timing.
 #pragma once
 #include <algorithm>
 #include <cstddef>
@@ -13,24 +10,9 @@
 #include "base/buffer.h"
 #include "base/prefetch.h"
 #include "index/hnsw_graph.h"
+#include "kernels/dispatch.h"
 
 namespace annex {
-
-inline uint64_t pool_key(float distance, uint32_t slot) {
-  uint32_t bits;
-  std::memcpy(&bits, &distance, 4);
-  bits ^= bits >> 31 != 0 ? UINT32_MAX : uint32_t{1} << 31;
-  if (distance != distance) bits = UINT32_MAX;
-  return uint64_t{bits} << 32 | uint64_t{slot} << 1;
-}
-inline uint32_t key_slot(uint64_t key) { return static_cast<uint32_t>(key) >> 1; }
-inline float key_distance(uint64_t key) {
-  uint32_t bits = static_cast<uint32_t>(key >> 32);
-  bits ^= bits >> 31 != 0 ? uint32_t{1} << 31 : UINT32_MAX;
-  float distance;
-  std::memcpy(&distance, &bits, 4);
-  return distance;
-}
 
 /// Which nodes a walk has seen: a bitmap, wiped by undoing what was set.
 class Visited {
@@ -41,22 +23,17 @@ class Visited {
   }
   /// True when the node is new.
   bool add(uint32_t slot) {
-    uint32_t fresh;
-    const uint32_t link[] = {slot, kNoLink};
-    return add_links(link, 1, &fresh) != 0;
+    uint64_t& word = words_[slot / 64];
+    const uint64_t bit = uint64_t{1} << (slot % 64);
+    if ((word & bit) != 0) return false;
+    word |= bit;
+    if (count_ < kRemembered) seen_[count_] = slot;
+    ++count_;
+    return true;
   }
-  /// Copies those of a list's slots that are new to `fresh`, which has room for one more; returns how many. Without
-  /// branches on what is new, which would be hard to predict.
-  size_t add_links(const uint32_t* links, size_t room, uint32_t* fresh) {
-    uint64_t* words = words_.data();
-    size_t n = 0;
-    for (size_t i = 0; i < room && links[i] != kNoLink; ++i) {
-      const uint32_t slot = links[i] & kSlotMask;
-      uint64_t& word = words[slot / 64];
-      fresh[n] = slot;
-      n += ~(word >> (slot % 64)) & 1;
-      word |= uint64_t{1} << (slot % 64);
-    }
+  /// Copies those of a list's slots that are new to `fresh`, which has room for one more; returns how many.
+  size_t add_links(const WalkKernels& kernels, const uint32_t* links, size_t room, uint32_t* fresh) {
+    const size_t n = kernels.take_unseen(words_.data(), links, room, fresh);
     if (count_ + n <= kRemembered) std::copy_n(fresh, n, seen_ + count_);
     count_ += n;
     return n;
@@ -93,11 +70,11 @@ struct Reach {
     const float distance = std::max(0.0f, key_distance(pool[place]) + offset);
     return std::max(pool[least - 1], pool_key(distance * ratio - offset, kSlotMask));
   }
-  /// Drops what is not kept from the end of a pool; returns the limit.
-  uint64_t trim(const uint64_t* pool, size_t* size) const {
-    const uint64_t limit_key = limit(pool, *size);
-    while (*size > least && pool[*size - 1] > limit_key) --*size;
-    return limit_key;
+  /// Drops what is not kept from the end of a pool.
+  void trim(Candidates* pool) const {
+    pool->limit = limit(pool->keys, pool->size);
+    while (pool->size > least && pool->keys[pool->size - 1] > pool->limit) --pool->size;
+    pool->next = std::min(pool->next, pool->size);
   }
 };
 
@@ -111,24 +88,17 @@ struct WalkMemory {
 
   /// `room`: links of a list at most.
   [[nodiscard]] bool prepare(size_t nodes, size_t ef, size_t room) {
-    return visited.prepare(nodes) && (pool.size() > ef || pool.resize(ef + 1)) &&
+    return visited.prepare(nodes) && (pool.size() >= candidates_room(ef) || pool.resize(candidates_room(ef))) &&
            (distances.size() >= room || (slots.resize(2 * room + 2) && distances.resize(room)));
   }
 };
 
-/// Puts a key into the sorted pool of `*size` ≤ ef keys; returns its place, or ef where it is not among the best.
-inline size_t pool_insert(uint64_t* pool, size_t* size, size_t ef, uint64_t key) {
-  if (*size == ef && key >= pool[ef - 1]) return ef;
-  // Without branches on what is compared, which would be hard to predict.
-  const uint64_t* first = pool;
-  size_t n = *size;
-  for (; n > 1; n -= n / 2) first += (first[n / 2 - 1] < key) * (n / 2);
-  const size_t low = static_cast<size_t>(first - pool) + (n == 1 && *first < key);
-  const size_t moved = (*size < ef ? *size : ef - 1) - low;
-  std::memmove(pool + low + 1, pool + low, moved * sizeof *pool);
-  pool[low] = key;
-  *size += *size < ef;
-  return low;
+/// Marks the next candidate as expanded; returns its slot.
+inline uint32_t expand_next(Candidates* pool) {
+  const uint32_t slot = key_slot(pool->keys[pool->next]);
+  pool->keys[pool->next++] |= 1;
+  while (pool->next < pool->size && (pool->keys[pool->next] & 1) != 0) ++pool->next;
+  return slot;
 }
 
 /// From `key` to the node next to the query in each layer from `from` down to `to`, one neighbor at a time.
@@ -161,42 +131,31 @@ uint64_t descend(const Space& space, const Graph& graph, WalkMemory& memory, uin
 template <class Space, class Graph>
 size_t search_layer(const Space& space, const Graph& graph, WalkMemory& memory, int layer, const Reach& reach,
                     size_t size) {
-  uint64_t limit = UINT64_MAX;
-  uint64_t* pool = memory.pool.data();
+  const WalkKernels& walk = kernels().walk;
+  Candidates pool{memory.pool.data(), size, reach.most, UINT64_MAX, 0};
   float* distances = memory.distances.data();
   const size_t room = graph.room(layer);
   uint32_t* fresh = memory.slots.data();
   uint32_t* waiting = fresh + room + 1;  // one more: a place that is written in vain
   size_t waiting_count = 0;
-  for (size_t i = 0; i < size; ++i) memory.visited.add(key_slot(pool[i]));
-  size_t next = 0;
-  while (next < size || waiting_count != 0) {
+  for (size_t i = 0; i < size; ++i) memory.visited.add(key_slot(pool.keys[i]));
+  while (pool.next < pool.size || waiting_count != 0) {
     size_t n = 0;
-    if (next < size) {
-      const uint32_t* links = graph.links(key_slot(pool[next]), layer);
-      pool[next++] |= 1;
-      while (next < size && (pool[next] & 1) != 0) ++next;
-      n = memory.visited.add_links(links, room, fresh);
+    if (pool.next < pool.size) {
+      n = memory.visited.add_links(walk, graph.links(expand_next(&pool), layer), room, fresh);
       for (size_t i = 0; i < n; ++i) space.prefetch_row(fresh[i]);
       memory.scored += n;
       ++memory.hops;
     }
     space.score(waiting, waiting_count, distances);
-    for (size_t i = 0; i < waiting_count; ++i) {
-      const uint64_t key = pool_key(distances[i], waiting[i]);
-      if (key > limit) continue;
-      const size_t place = pool_insert(pool, &size, reach.most, key);
-      if (place == reach.most) continue;
-      prefetch_bytes(graph.links(waiting[i], layer), room * sizeof *waiting);
-      if (place < next) next = place;
-    }
-    limit = reach.trim(pool, &size);
-    if (next > size) next = size;
+    const size_t taken = walk.add_candidates(&pool, distances, waiting, waiting_count);
+    for (size_t i = 0; i < taken; ++i) prefetch_bytes(graph.links(waiting[i], layer), room * sizeof *waiting);
+    reach.trim(&pool);
     std::swap(fresh, waiting);
     waiting_count = n;
   }
   memory.visited.clear();
-  return size;
+  return pool.size;
 }
 
 /// One of several walks that go on in turns on one thread: each step asks for the memory that the next one reads, and
@@ -204,14 +163,14 @@ size_t search_layer(const Space& space, const Graph& graph, WalkMemory& memory, 
 template <class Space, class Graph>
 class LaneWalk {
  public:
-  LaneWalk(Space& space, const Graph& graph, WalkMemory& memory) : space_(space), graph_(graph), memory_(memory) {}
+  LaneWalk(Space& space, const Graph& graph, WalkMemory& memory)
+      : kernels_(kernels().walk), space_(space), graph_(graph), memory_(memory) {}
 
   void start(uint32_t entry, int top, const Reach& reach) {
     space_.score(&entry, 1, memory_.distances.data());
     best_ = pool_key(memory_.distances[0], entry);
     layer_ = top;
     reach_ = reach;
-    limit_ = UINT64_MAX;
     enter();
   }
   /// The next step; false when the pool is complete.
@@ -222,7 +181,7 @@ class LaneWalk {
       default: return expand();
     }
   }
-  size_t found() const { return size_; }
+  size_t found() const { return pool_.size; }
 
  private:
   enum class At { links, rows, expand };
@@ -233,8 +192,8 @@ class LaneWalk {
     if (layer_ != 0) return;
     memory_.pool[0] = best_;
     memory_.visited.add(key_slot(best_));
-    size_ = 1;
-    next_ = waiting_count_ = 0;
+    pool_ = {memory_.pool.data(), 1, reach_.most, UINT64_MAX, 0};
+    waiting_count_ = 0;
     swapped_ = false;
   }
   bool take_links() {
@@ -257,40 +216,33 @@ class LaneWalk {
   }
   // As in search_layer, distances arrive one expansion late: a query finds the same in a batch as alone.
   bool expand() {
-    if (next_ == size_ && waiting_count_ == 0) {
+    if (pool_.next == pool_.size && waiting_count_ == 0) {
       memory_.visited.clear();
       return false;
     }
-    uint64_t* pool = memory_.pool.data();
     const size_t room = graph_.room(0);
     uint32_t* fresh = memory_.slots.data() + (swapped_ ? room + 1 : 0);
-    const uint32_t* waiting = memory_.slots.data() + (swapped_ ? 0 : room + 1);
+    uint32_t* waiting = memory_.slots.data() + (swapped_ ? 0 : room + 1);
     size_t n = 0;
-    if (next_ < size_) {
-      const uint32_t* links = graph_.links(key_slot(pool[next_]));
-      pool[next_++] |= 1;
-      while (next_ < size_ && (pool[next_] & 1) != 0) ++next_;
-      n = memory_.visited.add_links(links, room, fresh);
+    if (pool_.next < pool_.size) {
+      n = memory_.visited.add_links(kernels_, graph_.links(expand_next(&pool_)), room, fresh);
       for (size_t i = 0; i < n; ++i) space_.prefetch_row(fresh[i]);
       memory_.scored += n;
       ++memory_.hops;
     }
     float* distances = memory_.distances.data();
     space_.score(waiting, waiting_count_, distances);
-    for (size_t i = 0; i < waiting_count_; ++i) {
-      const uint64_t key = pool_key(distances[i], waiting[i]);
-      if (key > limit_) continue;
-      const size_t place = pool_insert(pool, &size_, reach_.most, key);
-      if (place < next_) next_ = place;
+    kernels_.add_candidates(&pool_, distances, waiting, waiting_count_);
+    reach_.trim(&pool_);
+    if (pool_.next < pool_.size) {
+      prefetch_bytes(graph_.links(key_slot(pool_.keys[pool_.next])), room * sizeof(uint32_t));
     }
-    limit_ = reach_.trim(pool, &size_);
-    if (next_ > size_) next_ = size_;
-    if (next_ < size_) prefetch_bytes(graph_.links(key_slot(pool[next_])), room * sizeof(uint32_t));
     swapped_ = !swapped_;
     waiting_count_ = n;
     return true;
   }
 
+  const WalkKernels& kernels_;
   Space& space_;
   const Graph& graph_;
   WalkMemory& memory_;
@@ -299,8 +251,8 @@ class LaneWalk {
   int layer_ = 0;
   const uint32_t* links_ = nullptr;
   Reach reach_{};
-  uint64_t limit_ = UINT64_MAX;
-  size_t count_ = 0, size_ = 0, next_ = 0;
+  Candidates pool_{};
+  size_t count_ = 0;
   size_t waiting_count_ = 0;  // rows of the expansion before, whose distances are still to come
   bool swapped_ = false;      // which half of the slots holds them
 };

@@ -18,6 +18,7 @@ namespace avx2 {
 #include "kernels/panels.inl"
 #include "kernels/codec.inl"
 #include "kernels/nearest.inl"
+#include "kernels/walk.inl"
 #include "kernels/crc_x86.inl"
 #include "kernels/crc_words.inl"
 #include "kernels/codes_avx2.inl"

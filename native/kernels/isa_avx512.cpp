@@ -23,6 +23,7 @@ namespace avx512 {
 #include "kernels/panels.inl"
 #include "kernels/codec.inl"
 #include "kernels/nearest.inl"
+#include "kernels/walk_avx512.inl"
 #include "kernels/crc_x86.inl"
 #include "kernels/crc_words.inl"
 #include "kernels/codes_avx512.inl"

@@ -20,6 +20,7 @@ namespace neon {
 #include "kernels/panels.inl"
 #include "kernels/codec.inl"
 #include "kernels/nearest.inl"
+#include "kernels/walk.inl"
 #include "kernels/crc_tables.inl"
 #include "kernels/codes_neon.inl"
 #include "kernels/codes.inl"

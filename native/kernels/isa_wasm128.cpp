@@ -18,6 +18,7 @@ namespace wasm128 {
 #include "kernels/panels.inl"
 #include "kernels/codec.inl"
 #include "kernels/nearest.inl"
+#include "kernels/walk.inl"
 #include "kernels/crc_tables.inl"
 #include "kernels/codes_wasm128.inl"
 #include "kernels/codes.inl"

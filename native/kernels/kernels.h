@@ -18,6 +18,7 @@
 
 #include "kernels/codes.h"
 #include "kernels/nearest.h"
+#include "kernels/walk.h"
 
 namespace annex {
 
@@ -157,6 +158,7 @@ struct Kernels {
   /// Writes the indices i with !(x[i] > limit), ascending, to out (room for n); returns how many.
   size_t (*select_le)(const float* x, size_t n, float limit, uint32_t* out);
   NearestKernels nearest;
+  WalkKernels walk;
   /// CRC-32C (Castagnoli) of what `crc` is the CRC of (0 for nothing) followed by n bytes at `data`.
   uint32_t (*crc32c)(uint32_t crc, const void* data, size_t n);
   CodeKernels codes;

@@ -1,0 +1,69 @@
+// What a walk through a graph does between two distances: it tells links that are new from those seen, and keeps the
+// best candidates. Part of the table in kernels.h; the same rules hold.
+//
+// A pool of candidates is a sorted array of keys: a float's bits ordered as an integer, then the slot, then whether the
+// node has been expanded; so ties go to the smaller slot and nothing depends on timing.
+#pragma once
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+namespace annex {
+
+/// Ends a list of links that is shorter than its room.
+inline constexpr uint32_t kNoLink = UINT32_MAX;
+/// A mark on a link; the rest of it is a slot.
+inline constexpr uint32_t kTreeBit = uint32_t{1} << 31;
+inline constexpr uint32_t kSlotMask = kTreeBit - 1;
+
+inline uint64_t pool_key(float distance, uint32_t slot) {
+  uint32_t bits;
+  memcpy(&bits, &distance, 4);
+  bits ^= bits >> 31 != 0 ? UINT32_MAX : uint32_t{1} << 31;
+  if (distance != distance) bits = UINT32_MAX;
+  return uint64_t{bits} << 32 | uint64_t{slot} << 1;
+}
+inline uint32_t key_slot(uint64_t key) { return static_cast<uint32_t>(key) >> 1; }
+inline float key_distance(uint64_t key) {
+  uint32_t bits = static_cast<uint32_t>(key >> 32);
+  bits ^= bits >> 31 != 0 ? uint32_t{1} << 31 : UINT32_MAX;
+  float distance;
+  memcpy(&distance, &bits, 4);
+  return distance;
+}
+
+/// Puts a key into the sorted pool of `*size` ≤ most keys; returns its place, or most where it is not among the best.
+inline size_t pool_insert(uint64_t* pool, size_t* size, size_t most, uint64_t key) {
+  if (*size == most && key >= pool[most - 1]) return most;
+  // Without branches on what is compared, which would be hard to predict.
+  const uint64_t* first = pool;
+  size_t n = *size;
+  for (; n > 1; n -= n / 2) first += (first[n / 2 - 1] < key) * (n / 2);
+  const size_t low = static_cast<size_t>(first - pool) + (n == 1 && *first < key);
+  const size_t moved = (*size < most ? *size : most - 1) - low;
+  memmove(pool + low + 1, pool + low, moved * sizeof *pool);
+  pool[low] = key;
+  *size += *size < most;
+  return low;
+}
+
+/// A pool that a walk expands, best first.
+struct Candidates {
+  uint64_t* keys;  // room for candidates_room(most)
+  size_t size, most;
+  uint64_t limit;  // greater keys are not taken
+  size_t next;     // the first that has not been expanded, or size
+};
+/// Eights are written whole.
+inline constexpr size_t candidates_room(size_t most) { return (most / 8 + 2) * 8; }
+
+struct WalkKernels {
+  /// Copies the slots of the links before the first kNoLink, of `room` at most, whose bits in `seen` are clear to `fresh`
+  /// in their order, and sets the bits; returns how many. `fresh` has room for one more than `room`.
+  size_t (*take_unseen)(uint64_t* seen, const uint32_t* links, size_t room, uint32_t* fresh);
+  /// Puts rows at these distances among the candidates, where they belong. The slots of those that were taken move to
+  /// the front of `slots`, in their order; returns how many.
+  size_t (*add_candidates)(Candidates* candidates, const float* distances, uint32_t* slots, size_t n);
+};
+
+}  // namespace annex

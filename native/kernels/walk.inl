@@ -1,0 +1,29 @@
+// Walks without instructions of their own (kernels/walk.h). Included inside the namespace and region of the instruction
+// set.
+
+// Without branches on what is new, which would be hard to predict.
+inline size_t take_unseen(uint64_t* seen, const uint32_t* links, size_t room, uint32_t* fresh) {
+  size_t n = 0;
+  for (size_t i = 0; i < room && links[i] != kNoLink; i++) {
+    const uint32_t slot = links[i] & kSlotMask;
+    uint64_t& word = seen[slot / 64];
+    fresh[n] = slot;
+    n += ~(word >> (slot % 64)) & 1;
+    word |= uint64_t{1} << (slot % 64);
+  }
+  return n;
+}
+
+inline size_t add_candidates(Candidates* candidates, const float* distances, uint32_t* slots, size_t n) {
+  Candidates& to = *candidates;
+  size_t taken = 0;
+  for (size_t i = 0; i < n; i++) {
+    const uint64_t key = pool_key(distances[i], slots[i]);
+    if (key > to.limit) continue;
+    const size_t place = pool_insert(to.keys, &to.size, to.most, key);
+    if (place == to.most) continue;
+    slots[taken++] = slots[i];
+    if (place < to.next) to.next = place;
+  }
+  return taken;
+}

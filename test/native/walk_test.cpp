@@ -1,0 +1,130 @@
+// What walks do between distances (kernels/walk.h), by every kernel table that this processor runs, against plain sets
+// and sorted arrays.
+#include <algorithm>
+#include <cmath>
+#include <set>
+#include <string>
+
+#include "kernels/dispatch.h"
+#include "kernels_reference.h"
+#include "testing.h"
+
+using annex::Candidates;
+using annex::Kernels;
+using reference::Guarded;
+using testing::Random;
+
+namespace {
+
+std::vector<const Kernels*> tables;
+
+void check(bool ok, const Kernels& k, const std::string& what) {
+  ++testing::checks;
+  if (!ok && ++testing::failures <= 20) std::printf("FAILED %s: %s\n", k.name, what.c_str());
+}
+
+// Lists of every length, full and not, with slots that are marked, seen before, or twice in the list.
+void test_unseen(const Kernels& k) {
+  Random random(3);
+  for (const size_t room : {1, 4, 15, 16, 17, 32, 33, 64, 100}) {
+    const size_t nodes = 1 + random.below(400);
+    std::vector<uint64_t> seen(nodes / 64 + 1);
+    std::set<uint32_t> reference;
+    Guarded list(4 * room), fresh(4 * (room + 1));
+    for (int round = 0; round < 40; round++) {
+      const size_t n = round % 4 == 0 ? room : random.below(room + 1);
+      auto* links = list.as<uint32_t>();
+      for (size_t i = 0; i < room; i++) {
+        links[i] = static_cast<uint32_t>(random.below(nodes)) | (random.below(5) == 0 ? annex::kTreeBit : 0);
+      }
+      // Behind the end stands what was there before.
+      if (n < room) links[n] = annex::kNoLink;
+      std::vector<uint32_t> expected;
+      for (size_t i = 0; i < n; i++) {
+        const uint32_t slot = links[i] & annex::kSlotMask;
+        if (reference.insert(slot).second) expected.push_back(slot);
+      }
+      const size_t count = k.walk.take_unseen(seen.data(), links, room, fresh.as<uint32_t>());
+      check(count == expected.size() && std::equal(expected.begin(), expected.end(), fresh.as<uint32_t>()), k,
+            "unseen of room " + std::to_string(room));
+      size_t bits = 0;
+      for (const uint64_t word : seen) bits += static_cast<size_t>(__builtin_popcountll(word));
+      check(bits == reference.size(), k, "bits of room " + std::to_string(room));
+      if (round % 8 == 7) {
+        std::fill(seen.begin(), seen.end(), uint64_t{0});
+        reference.clear();
+      }
+    }
+  }
+}
+
+float distance(Random& random) {
+  switch (random.below(12)) {
+    case 0: return std::numeric_limits<float>::quiet_NaN();
+    case 1: return std::numeric_limits<float>::infinity();
+    case 2: return -std::numeric_limits<float>::infinity();
+    case 3: return random.below(2) == 0 ? 0.0f : -0.0f;
+    case 4: return static_cast<float>(random.below(3));  // equal ones: slots decide
+    default: return random.normal();
+  }
+}
+
+// Rounds of a walk: expand some, add some, drop some from the end, under a limit or none.
+void test_candidates(const Kernels& k) {
+  Random random(5);
+  for (const size_t most : {1, 2, 7, 8, 9, 16, 31, 64, 100}) {
+    for (int walk = 0; walk < 12; walk++) {
+      Guarded room(8 * annex::candidates_room(most));
+      std::memset(room.data(), static_cast<int>(random.below(256)), room.size());  // what a walk before left
+      Candidates pool{room.as<uint64_t>(), 0, most, UINT64_MAX, 0};
+      std::vector<uint64_t> expected;
+      uint32_t slot = 0;
+      for (int round = 0; round < 30; round++) {
+        const size_t n = random.below(round % 3 == 0 ? 70 : 12);
+        Guarded distances(4 * n), slots(4 * n);
+        std::vector<uint32_t> given, taken;
+        for (size_t i = 0; i < n; i++) {
+          distances.as<float>()[i] = distance(random);
+          slots.as<uint32_t>()[i] = slot = (slot + 1 + static_cast<uint32_t>(random.below(9))) & annex::kSlotMask;
+        }
+        given.assign(slots.as<uint32_t>(), slots.as<uint32_t>() + n);
+        for (size_t i = 0; i < n; i++) {
+          const uint64_t key = annex::pool_key(distances.as<float>()[i], given[i]);
+          if (key > pool.limit || (expected.size() == most && key > expected.back())) continue;
+          expected.insert(std::lower_bound(expected.begin(), expected.end(), key), key);
+          if (expected.size() > most) expected.pop_back();
+          taken.push_back(given[i]);
+        }
+        const size_t count = k.walk.add_candidates(&pool, distances.as<float>(), slots.as<uint32_t>(), n);
+        const std::string what = "candidates, most " + std::to_string(most) + ", round " + std::to_string(round);
+        check(pool.size == expected.size() && std::equal(expected.begin(), expected.end(), pool.keys), k, what);
+        check(count == taken.size() && std::equal(taken.begin(), taken.end(), slots.as<uint32_t>()), k,
+              what + ": taken");
+        const auto first = std::find_if(expected.begin(), expected.end(), [](uint64_t key) { return (key & 1) == 0; });
+        check(pool.next == static_cast<size_t>(first - expected.begin()), k, what + ": next");
+        for (size_t times = random.below(4); times > 0 && pool.next < pool.size; times--) {
+          expected[pool.next] = pool.keys[pool.next] |= 1;
+          while (pool.next < pool.size && (pool.keys[pool.next] & 1) != 0) pool.next++;
+        }
+        if (random.below(3) == 0 && !expected.empty()) {
+          expected.resize(1 + random.below(expected.size()));
+          pool.size = expected.size();
+          pool.next = std::min(pool.next, pool.size);
+        }
+        pool.limit = random.below(2) == 0 || expected.empty() ? UINT64_MAX : expected[random.below(expected.size())];
+      }
+    }
+  }
+}
+
+}  // namespace
+
+int main() {
+  const Kernels* const* available;
+  const size_t count = annex::available_kernels(&available);
+  for (size_t i = 0; i < count; i++) {
+    test_unseen(*available[i]);
+    test_candidates(*available[i]);
+  }
+  return testing::finish("walk_test");
+}
