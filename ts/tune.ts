@@ -63,7 +63,7 @@ export interface TuneOptions<Query> {
   recall?: number | undefined;
   /** Default 10. */
   k?: number | undefined;
-  /** How sure it must be that the recall is reached, 0.5 … 0.999, one-sided. Default 0.9. */
+  /** How sure it must be that the recall is reached, 0.5 … 0.999, one-sided. Default 0.8: surer is slower. */
   confidence?: number | undefined;
   /** Milliseconds after which no other parameters are tried: the best found until then are returned. Default: no limit. */
   budget?: number | undefined;
@@ -123,7 +123,7 @@ export async function tune<Query>(index: TunableIndex<Query>, options: TuneOptio
   checkIndex(index);
   const checked = checkOptions<TuneOptions<Query>>('tune', options, KEYS);
   const target = range('recall', checked.recall ?? 0.95, 0, 1, true);
-  const confidence = range('confidence', checked.confidence ?? 0.9, 0.5, 0.999);
+  const confidence = range('confidence', checked.confidence ?? 0.8, 0.5, 0.999);
   const budget = checked.budget === undefined ? Infinity : range('budget', checked.budget, 0, Infinity, true);
   const k = checkK(checked.k ?? 10);
   const signal = checkSignal(checked.signal);

@@ -58,8 +58,8 @@ struct Candidates {
 inline constexpr size_t candidates_room(size_t most) { return (most / 8 + 2) * 8; }
 
 struct WalkKernels {
-  /// Copies the slots of the links before the first kNoLink, of `room` at most, whose bits in `seen` are clear to `fresh`
-  /// in their order, and sets the bits; returns how many. `fresh` has room for one more than `room`.
+  /// Copies the slots of the links before the first kNoLink, of `room` at most, whose bits in `seen` are clear to
+  /// `fresh` in their order, and sets the bits; returns how many. `fresh` has room for one more than `room`.
   size_t (*take_unseen)(uint64_t* seen, const uint32_t* links, size_t room, uint32_t* fresh);
   /// Puts rows at these distances among the candidates, where they belong. The slots of those that were taken move to
   /// the front of `slots`, in their order; returns how many.
