@@ -1,12 +1,12 @@
 // Runs every bench, joins what they wrote and draws the page.
 import { spawnSync } from 'node:child_process';
-import { copyFileSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import { copyFileSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { basename } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { claims, type Parts, printClaims } from './lib/claims.js';
 import { DATASET_FLAGS, parse, QUICK } from './lib/cli.js';
 import { page } from './lib/page.js';
-import { REFERENCE, RESULTS, readParts, resultFiles, writeResult } from './lib/results.js';
+import { COMMANDS, REFERENCE, RESULTS, readParts, resultFiles, writeResult } from './lib/results.js';
 import { openReport } from './screenshot.mjs';
 
 const options = parse(
@@ -91,16 +91,22 @@ if (failed.length > 0) {
   process.exitCode = 1;
 }
 
-/** A part that this run did not measure stays as an earlier one left it. */
+/** A part that this run did not measure stays as an earlier one left it; each is kept with the command that measured it. */
 async function keep(): Promise<void> {
   mkdirSync(REFERENCE, { recursive: true });
-  for (const name of resultFiles(RESULTS, began)) copyFileSync(`${RESULTS}${name}`, `${REFERENCE}${name}`);
   // Names of files, not where they lie: the paths are this machine's.
   const command = ['npm run bench --', ...process.argv.slice(2).map((word) => basename(word))].join(' ');
-  writeFileSync(`${REFERENCE}command.txt`, `${command}\n`);
+  const commands = existsSync(COMMANDS) ? JSON.parse(readFileSync(COMMANDS, 'utf8')) : {};
+  for (const name of resultFiles(RESULTS, began)) {
+    copyFileSync(`${RESULTS}${name}`, `${REFERENCE}${name}`);
+    commands[name] = command;
+  }
+  writeFileSync(COMMANDS, `${JSON.stringify(commands, undefined, 2)}\n`);
+  const whole = `${RESULTS}reference.html`;
+  writeFileSync(whole, page(readParts(REFERENCE)));
   const picture = `${REFERENCE}recall.png`;
   try {
-    const { points, problems } = await openReport(html, { picture });
+    const { points, problems } = await openReport(whole, { picture });
     if (problems.length > 0) throw new Error(problems.join('\n'));
     process.stdout.write(`${points} points, the first curves in ${picture}\n`);
   } catch (error) {

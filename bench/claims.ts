@@ -3,7 +3,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import { markdownTable } from '../ts/bench_table.js';
 import { claims, claimTables, judge, printClaims } from './lib/claims.js';
 import { parse } from './lib/cli.js';
-import { type Machine, REFERENCE, RESULTS, readParts } from './lib/results.js';
+import { COMMANDS, type Machine, REFERENCE, RESULTS, readParts } from './lib/results.js';
 
 const options = parse('bench:claims', 'Judges what the benches wrote last against the targets of the project.', {
   reference: { type: 'boolean', help: 'judge the committed reference run instead' },
@@ -19,9 +19,10 @@ const list = claims(parts);
 function origin(): string {
   const { sweeps = [], ...others } = parts;
   const all = [...sweeps, ...Object.values(others)].map(({ machine }) => describe(machine));
-  const path = `${folder}command.txt`;
-  const command = existsSync(path) ? readFileSync(path, 'utf8').trim() : 'npm run bench -- --reference';
-  return `${[...new Set(all)].join('; ')}. \`${command}\``;
+  const kept = options.reference && existsSync(COMMANDS);
+  const commands: string[] = kept ? Object.values(JSON.parse(readFileSync(COMMANDS, 'utf8'))) : ['npm run bench'];
+  const shown = [...new Set(commands)].sort().map((command) => `\`${command}\``);
+  return `${[...new Set(all)].join('; ')}. ${shown.join(', ')}`;
 }
 
 const describe = ({ cpu, cores, memoryGiB, platform, node }: Machine): string =>

@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process';
 import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { FlatIndex, HnswIndex, IvfIndex } from 'annex';
 import { describe, expect, it } from 'vitest';
@@ -67,6 +68,27 @@ describe('memory', () => {
       };
       // A leak of the rows alone would be 18 MB.
       await expectNoGrowth(cycle, { warmUp: 60, cycles: 240, most: 14 * MB });
+    },
+  );
+
+  // Of a process of its own, whose heap does not change its size meanwhile.
+  it.runIf(native).each([{}, { layout: 'plain' }, { storage: 'sq8' }])(
+    'of a graph (%j) is what stats tell',
+    (options) => {
+      const script = `
+      import { HnswIndex } from 'annex';
+      const rows = Float32Array.from({ length: 24_000 * 128 }, Math.random);
+      const index = HnswIndex.createSync({ dim: 128, ...${JSON.stringify(options)} });
+      index.addSync(rows.subarray(0, 128));
+      globalThis.gc();
+      const before = process.memoryUsage.rss();
+      for (let i = 1; i < 24; i++) index.addSync(rows.subarray(i * 128_000, (i + 1) * 128_000));
+      globalThis.gc();
+      console.log((process.memoryUsage.rss() - before) / index.stats().bytesTotal);`;
+      const flags = ['--expose-gc', '--input-type=module', '--eval', script];
+      const share = Number(execFileSync(process.execPath, flags, { encoding: 'utf8' }));
+      expect(share).toBeGreaterThan(0.85);
+      expect(share).toBeLessThan(1.25);
     },
   );
 

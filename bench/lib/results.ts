@@ -5,6 +5,8 @@ import type { Parts } from './claims.js';
 
 export const RESULTS = fileURLToPath(new URL('../results/', import.meta.url));
 export const REFERENCE = fileURLToPath(new URL('../reference/', import.meta.url));
+/** By which command each part of the reference was measured. */
+export const COMMANDS = `${REFERENCE}commands.json`;
 
 export { type Machine, machine } from '../../ts/bench_machine.js';
 
