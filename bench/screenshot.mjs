@@ -20,7 +20,7 @@ export async function openReport(path, { picture, dark = false } = {}) {
     const page = await browser.newPage({
       viewport: { width: 1000, height: 800 },
       colorScheme: dark ? 'dark' : 'light',
-      deviceScaleFactor: 2,
+      deviceScaleFactor: 1.4,
     });
     const url = pathToFileURL(path).href;
     page.on('console', (message) => {
