@@ -1,5 +1,5 @@
-// HNSW beside exact answers: build time, then recall and queries per second of one thread for a sweep of efSearch; with
-// a further argument also under filters, and with removed rows before and after compact.
+// HNSW beside exact answers: build time, then recall and queries per second of one thread, in a batch and one by one,
+// for a sweep of efSearch; with a further argument also under filters, and with removed rows before and after compact.
 //   hnsw_bench <base.f32> <query.f32> <dim> <metric: l2 ip cosine> [M efConstruction layout storage] [--more]
 #include <time.h>
 
@@ -49,17 +49,14 @@ struct Result {
 };
 
 Result search(const AnnexIndex* index, const std::vector<float>& queries, size_t nq, int ef, int rounds,
-              const std::vector<uint32_t>* filter) {
+              const std::vector<uint32_t>* filter, size_t at_a_time = SIZE_MAX) {
   Result result{std::vector<double>(nq * kNeighbors), 0};
   std::vector<float> distances(nq * kNeighbors);
   const double options[] = {ANNEX_KEY_THREADS, 1, ANNEX_KEY_EF_SEARCH, static_cast<double>(ef)};
   AnnexSearch search{};
-  search.queries = queries.data();
   search.options = options;
   search.option_pairs = ef == 0 ? 1 : 2;
-  search.ids = result.ids.data();
-  search.distances = distances.data();
-  search.nq = nq;
+  search.nq = std::min(nq, at_a_time);
   search.k = kNeighbors;
   if (filter != nullptr) {
     search.filter = filter->data();
@@ -69,7 +66,12 @@ Result search(const AnnexIndex* index, const std::vector<float>& queries, size_t
   double best = 1e9;
   for (int round = 0; round < rounds; ++round) {
     const double before = cpu();
-    must(annex_search(index, &search));
+    for (size_t q = 0; q < nq; q += search.nq) {
+      search.queries = queries.data() + q * (queries.size() / nq);
+      search.ids = result.ids.data() + q * kNeighbors;
+      search.distances = distances.data() + q * kNeighbors;
+      must(annex_search(index, &search));
+    }
     best = std::min(best, cpu() - before);
   }
   result.rate = static_cast<double>(nq) / best;
@@ -115,8 +117,9 @@ void sweep(const AnnexIndex* index, const std::vector<float>& queries, size_t nq
     const Result got = search(index, queries, nq, ef, rounds, nullptr);
     annex_stats(index, &after);
     const double per = rounds * static_cast<double>(nq);
-    std::printf("ef %3d  recall %.4f  %8.0f q/s  hops %.1f  scored %.0f  rescored %.0f\n", ef, recall(exact, got),
-                got.rate, (after.hops - before.hops) / per, (after.scanned - before.scanned) / per,
+    std::printf("ef %3d  recall %.4f  %8.0f q/s, %8.0f one by one  hops %.1f  scored %.0f  rescored %.0f\n", ef,
+                recall(exact, got), got.rate, search(index, queries, nq, ef, rounds, nullptr, 1).rate,
+                (after.hops - before.hops) / per, (after.scanned - before.scanned) / per,
                 (after.rescored - before.rescored) / per);
   }
 }

@@ -9,7 +9,7 @@
 namespace annex {
 
 #if defined(__wasm__)
-inline constexpr bool kPrefetchWorks = false;  // there is no such instruction
+inline constexpr bool kPrefetchWorks = false;  // there is no such instruction; a load in its place may wait
 #else
 inline constexpr bool kPrefetchWorks = true;
 #endif

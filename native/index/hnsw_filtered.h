@@ -12,37 +12,34 @@ template <class Space, class Graph, class Allowed>
 size_t search_filtered(const Space& space, const Graph& graph, WalkMemory& memory, size_t ef, size_t size, size_t most,
                        const Allowed& allowed) {
   constexpr size_t kFirstLook = 16, kLooks = 8;  // in expansions: when it is asked whether to go on
-  uint64_t* pool = memory.pool.data();
+  Candidates pool{memory.pool.data(), size, most, UINT64_MAX, 0};
   float* distances = memory.distances.data();
   const size_t room = graph.room(0);
   uint32_t* fresh = memory.slots.data();
   uint32_t* waiting = fresh + room + 1;
-  size_t waiting_count = 0, next = 0, hops = 0;
+  size_t waiting_count = 0, hops = 0;
   size_t held = 0, scored = 0, passed = 0;  // allowed ones in the pool; nodes seen, and allowed ones of those
+  const auto last_allowed = [&] { return allowed(key_slot(pool.keys[pool.size - 1])); };
   for (size_t i = 0; i < size; ++i) {
-    memory.visited.add(key_slot(pool[i]));
-    held += allowed(key_slot(pool[i]));
+    memory.visited.add(key_slot(pool.keys[i]));
+    held += allowed(key_slot(pool.keys[i]));
   }
   const auto insert = [&](uint32_t slot, float distance) {
     const uint64_t key = pool_key(distance, slot);
     const bool may = allowed(slot);
     passed += may;
-    if ((held == ef || size == most) && key >= pool[size - 1]) return;
-    if (size == most) held -= allowed(key_slot(pool[size - 1]));  // makes room
-    const size_t place = pool_insert(pool, &size, most, key);
+    if ((held == ef || pool.size == most) && key >= pool.keys[pool.size - 1]) return;
+    if (pool.size == most) held -= last_allowed();  // makes room
+    pool.next = std::min(pool.next, pool_insert(pool.keys, &pool.size, most, key));
     prefetch_bytes(graph.links(slot), room * sizeof slot);
-    if (place < next) next = place;
     held += may;
-    while (held > ef || (held == ef && !allowed(key_slot(pool[size - 1])))) held -= allowed(key_slot(pool[--size]));
-    if (next > size) next = size;
+    for (; held > ef || (held == ef && !last_allowed()); --pool.size) held -= last_allowed();
+    pool.next = std::min(pool.next, pool.size);
   };
-  while (next < size || waiting_count != 0) {
+  while (pool.next < pool.size || waiting_count != 0) {
     size_t n = 0;
-    if (next < size) {
-      const uint32_t* links = graph.links(key_slot(pool[next]));
-      pool[next++] |= 1;
-      while (next < size && (pool[next] & 1) != 0) ++next;
-      n = memory.visited.add_links(kernels().walk, links, room, fresh);
+    if (pool.next < pool.size) {
+      n = memory.visited.add_links(kernels().walk, graph.links(expand_next(&pool)), room, fresh);
       for (size_t i = 0; i < n; ++i) space.prefetch_row(fresh[i]);
       ++hops;
     }
@@ -53,14 +50,14 @@ size_t search_filtered(const Space& space, const Graph& graph, WalkMemory& memor
     waiting_count = n;
     // As many nodes are expanded as the pool has to hold for `ef` allowed ones.
     if (hops >= kFirstLook && hops % kLooks == 0 && held < ef && (passed + 1) * most < ef * scored) {
-      size = 0;
+      pool.size = 0;
       break;
     }
   }
   memory.hops += hops;
   memory.scored += scored;
   memory.visited.clear();
-  return held < ef && size == most ? 0 : size;
+  return held < ef && pool.size == most ? 0 : pool.size;
 }
 
 /// Best-first search of the bottom layer through allowed nodes alone: where a neighbor is not allowed, its own
@@ -68,20 +65,16 @@ size_t search_filtered(const Space& space, const Graph& graph, WalkMemory& memor
 template <class Space, class Graph, class Allowed>
 size_t search_allowed(const Space& space, const Graph& graph, WalkMemory& memory, size_t ef, size_t seeds,
                       const Allowed& allowed) {
-  uint64_t* pool = memory.pool.data();
+  Candidates pool{memory.pool.data(), 0, ef, UINT64_MAX, 0};
   uint32_t* fresh = memory.slots.data();
   float* distances = memory.distances.data();
   const size_t room = graph.room(0);
-  size_t size = 0, n = 0, next = 0;
+  size_t n = 0;
   const auto flush = [&] {
     space.score(fresh, n, distances);
     memory.scored += n;
-    for (size_t i = 0; i < n; ++i) {
-      const size_t place = pool_insert(pool, &size, ef, pool_key(distances[i], fresh[i]));
-      if (place == ef) continue;
-      prefetch_bytes(graph.links(fresh[i]), room * sizeof *fresh);
-      if (place < next) next = place;
-    }
+    const size_t taken = kernels().walk.add_candidates(&pool, distances, fresh, n);
+    for (size_t i = 0; i < taken; ++i) prefetch_bytes(graph.links(fresh[i]), room * sizeof *fresh);
     n = 0;
   };
   const auto take = [&](uint32_t slot) {
@@ -108,7 +101,7 @@ size_t search_allowed(const Space& space, const Graph& graph, WalkMemory& memory
   };
   uint32_t starts[64];
   seeds = std::min(seeds, sizeof starts / sizeof *starts);
-  for (size_t i = 0; i < seeds; ++i) starts[i] = key_slot(pool[i]);
+  for (size_t i = 0; i < seeds; ++i) starts[i] = key_slot(pool.keys[i]);
   for (size_t i = 0; i < seeds; ++i) {
     if (allowed(starts[i])) take(starts[i]);
   }
@@ -116,16 +109,12 @@ size_t search_allowed(const Space& space, const Graph& graph, WalkMemory& memory
     if (!allowed(starts[i]) && memory.visited.add(starts[i])) expand(starts[i]);
   }
   flush();
-  next = 0;
-  while (next < size) {
-    const uint32_t slot = key_slot(pool[next]);
-    pool[next++] |= 1;
-    expand(slot);
+  while (pool.next < pool.size) {
+    expand(expand_next(&pool));
     flush();
-    while (next < size && (pool[next] & 1) != 0) ++next;
   }
   memory.visited.clear();
-  return size;
+  return pool.size;
 }
 
 }  // namespace annex

@@ -78,18 +78,22 @@ struct Reach {
   }
 };
 
+/// After how many further expansions the distances of a node's neighbors come to a walk. What is asked for from memory
+/// has so long to arrive; a walk expands a few nodes more for it, and finds a little more.
+inline constexpr size_t kLate = 2;
+
 /// What one thread needs for walks; kept from one to the next, so that a query allocates nothing.
 struct WalkMemory {
   Visited visited;
   Buffer<uint64_t> pool;    // the best so far, ascending
-  Buffer<uint32_t> slots;   // of two expansions
-  Buffer<float> distances;  // of those
+  Buffer<uint32_t> slots;   // of the expansions whose distances are to come, and of one more
+  Buffer<float> distances;  // of one
   uint64_t hops = 0, scored = 0;
 
   /// `room`: links of a list at most.
   [[nodiscard]] bool prepare(size_t nodes, size_t ef, size_t room) {
     return visited.prepare(nodes) && (pool.size() >= candidates_room(ef) || pool.resize(candidates_room(ef))) &&
-           (distances.size() >= room || (slots.resize(2 * room + 2) && distances.resize(room)));
+           (distances.size() >= room || (slots.resize((kLate + 1) * (room + 1)) && distances.resize(room)));
   }
 };
 
@@ -124,38 +128,88 @@ uint64_t descend(const Space& space, const Graph& graph, WalkMemory& memory, uin
   return key;
 }
 
+/// Best-first search of one layer, one expansion a step.
+template <class Space, class Graph>
+class LayerWalk {
+ public:
+  LayerWalk(const Space& space, const Graph& graph, WalkMemory& memory)
+      : kernels_(kernels().walk), space_(space), graph_(graph), memory_(memory) {}
+
+  /// From the `size` ascending keys that the pool holds.
+  void start(int layer, const Reach& reach, size_t size) {
+    reach_ = reach;
+    pool_ = {memory_.pool.data(), size, reach.most, UINT64_MAX, 0};
+    layer_ = layer;
+    room_ = graph_.room(layer);
+    at_ = waiting_ = 0;
+    for (size_t i = 0; i <= kLate; ++i) lists_[i] = {memory_.slots.data() + i * (room_ + 1), 0};
+    for (size_t i = 0; i < size; ++i) memory_.visited.add(key_slot(pool_.keys[i]));
+  }
+  /// The next step; false where there was none left: then the pool is complete.
+  bool step() {
+    if (pool_.next == pool_.size && waiting_ == 0) {
+      memory_.visited.clear();
+      return false;
+    }
+    const uint32_t* links = pool_.next < pool_.size ? graph_.links(expand_next(&pool_), layer_) : nullptr;
+    List& fresh = lists_[at_];
+    at_ = at_ == kLate ? 0 : at_ + 1;
+    List& oldest = lists_[at_];
+    float* distances = memory_.distances.data();
+    space_.score(oldest.slots, oldest.count, distances);
+    if (links != nullptr) {
+      fresh.count = memory_.visited.add_links(kernels_, links, room_, fresh.slots);
+      for (size_t i = 0; i < fresh.count; ++i) space_.prefetch_row(fresh.slots[i]);
+      waiting_ += fresh.count;
+      memory_.scored += fresh.count;
+      ++memory_.hops;
+    }
+    taken_ = kernels_.add_candidates(&pool_, distances, oldest.slots, oldest.count);
+    waiting_ -= oldest.count;
+    oldest.count = 0;
+    reach_.trim(&pool_);
+    return true;
+  }
+  /// Asks for the links of what the last step took into the pool.
+  void ask_for_taken() const {
+    for (size_t i = 0; i < taken_; ++i) ask_for_links(lists_[at_].slots[i]);
+  }
+  /// Asks for the links of what the next step expands.
+  void ask_for_next() const {
+    if (pool_.next < pool_.size) ask_for_links(key_slot(pool_.keys[pool_.next]));
+  }
+  size_t found() const { return pool_.size; }
+
+ private:
+  // New neighbors of one node. There is room for one more: a place that is written in vain.
+  struct List {
+    uint32_t* slots;
+    size_t count;
+  };
+  void ask_for_links(uint32_t slot) const { prefetch_bytes(graph_.links(slot, layer_), room_ * sizeof slot); }
+
+  const WalkKernels& kernels_;
+  const Space& space_;
+  const Graph& graph_;
+  WalkMemory& memory_;
+  Reach reach_{};
+  Candidates pool_{};
+  int layer_ = 0;
+  size_t room_ = 0;
+  List lists_[kLate + 1];  // in turn; the one at `at_` is the next to be filled
+  size_t at_ = 0;
+  size_t waiting_ = 0;  // rows in all lists
+  size_t taken_ = 0;
+};
+
 /// Best-first search of one layer from the `size` ascending keys that the pool holds; returns how many it holds then.
-///
-/// While the neighbors of one node are on their way from memory, the next node is expanded: distances arrive one
-/// expansion late, which costs a few more expansions and hides the latency of most.
 template <class Space, class Graph>
 size_t search_layer(const Space& space, const Graph& graph, WalkMemory& memory, int layer, const Reach& reach,
                     size_t size) {
-  const WalkKernels& walk = kernels().walk;
-  Candidates pool{memory.pool.data(), size, reach.most, UINT64_MAX, 0};
-  float* distances = memory.distances.data();
-  const size_t room = graph.room(layer);
-  uint32_t* fresh = memory.slots.data();
-  uint32_t* waiting = fresh + room + 1;  // one more: a place that is written in vain
-  size_t waiting_count = 0;
-  for (size_t i = 0; i < size; ++i) memory.visited.add(key_slot(pool.keys[i]));
-  while (pool.next < pool.size || waiting_count != 0) {
-    size_t n = 0;
-    if (pool.next < pool.size) {
-      n = memory.visited.add_links(walk, graph.links(expand_next(&pool), layer), room, fresh);
-      for (size_t i = 0; i < n; ++i) space.prefetch_row(fresh[i]);
-      memory.scored += n;
-      ++memory.hops;
-    }
-    space.score(waiting, waiting_count, distances);
-    const size_t taken = walk.add_candidates(&pool, distances, waiting, waiting_count);
-    for (size_t i = 0; i < taken; ++i) prefetch_bytes(graph.links(waiting[i], layer), room * sizeof *waiting);
-    reach.trim(&pool);
-    std::swap(fresh, waiting);
-    waiting_count = n;
-  }
-  memory.visited.clear();
-  return pool.size;
+  LayerWalk walk(space, graph, memory);
+  walk.start(layer, reach, size);
+  while (walk.step()) walk.ask_for_taken();
+  return walk.found();
 }
 
 /// One of several walks that go on in turns on one thread: each step asks for the memory that the next one reads, and
@@ -164,7 +218,7 @@ template <class Space, class Graph>
 class LaneWalk {
  public:
   LaneWalk(Space& space, const Graph& graph, WalkMemory& memory)
-      : kernels_(kernels().walk), space_(space), graph_(graph), memory_(memory) {}
+      : space_(space), graph_(graph), memory_(memory), bottom_(space, graph, memory) {}
 
   void start(uint32_t entry, int top, const Reach& reach) {
     space_.score(&entry, 1, memory_.distances.data());
@@ -178,23 +232,27 @@ class LaneWalk {
     switch (at_) {
       case At::links: return take_links();
       case At::rows: return descend();
-      default: return expand();
+      default: break;
     }
+    const bool more = bottom_.step();
+    bottom_.ask_for_next();
+    return more;
   }
-  size_t found() const { return pool_.size; }
+  size_t found() const { return bottom_.found(); }
 
  private:
-  enum class At { links, rows, expand };
+  enum class At { links, rows, bottom };
 
   void enter() {
-    at_ = layer_ == 0 ? At::expand : At::links;
-    prefetch_bytes(graph_.links(key_slot(best_), layer_), graph_.room(layer_) * sizeof(uint32_t));
-    if (layer_ != 0) return;
-    memory_.pool[0] = best_;
-    memory_.visited.add(key_slot(best_));
-    pool_ = {memory_.pool.data(), 1, reach_.most, UINT64_MAX, 0};
-    waiting_count_ = 0;
-    swapped_ = false;
+    if (layer_ == 0) {
+      at_ = At::bottom;
+      memory_.pool[0] = best_;
+      bottom_.start(0, reach_, 1);
+      bottom_.ask_for_next();
+    } else {
+      at_ = At::links;
+      prefetch_bytes(graph_.links(key_slot(best_), layer_), graph_.room(layer_) * sizeof(uint32_t));
+    }
   }
   bool take_links() {
     links_ = graph_.links(key_slot(best_), layer_);
@@ -214,35 +272,7 @@ class LaneWalk {
     enter();
     return true;
   }
-  // As in search_layer, distances arrive one expansion late: a query finds the same in a batch as alone.
-  bool expand() {
-    if (pool_.next == pool_.size && waiting_count_ == 0) {
-      memory_.visited.clear();
-      return false;
-    }
-    const size_t room = graph_.room(0);
-    uint32_t* fresh = memory_.slots.data() + (swapped_ ? room + 1 : 0);
-    uint32_t* waiting = memory_.slots.data() + (swapped_ ? 0 : room + 1);
-    size_t n = 0;
-    if (pool_.next < pool_.size) {
-      n = memory_.visited.add_links(kernels_, graph_.links(expand_next(&pool_)), room, fresh);
-      for (size_t i = 0; i < n; ++i) space_.prefetch_row(fresh[i]);
-      memory_.scored += n;
-      ++memory_.hops;
-    }
-    float* distances = memory_.distances.data();
-    space_.score(waiting, waiting_count_, distances);
-    kernels_.add_candidates(&pool_, distances, waiting, waiting_count_);
-    reach_.trim(&pool_);
-    if (pool_.next < pool_.size) {
-      prefetch_bytes(graph_.links(key_slot(pool_.keys[pool_.next])), room * sizeof(uint32_t));
-    }
-    swapped_ = !swapped_;
-    waiting_count_ = n;
-    return true;
-  }
 
-  const WalkKernels& kernels_;
   Space& space_;
   const Graph& graph_;
   WalkMemory& memory_;
@@ -250,11 +280,9 @@ class LaneWalk {
   uint64_t best_ = 0;
   int layer_ = 0;
   const uint32_t* links_ = nullptr;
-  Reach reach_{};
-  Candidates pool_{};
   size_t count_ = 0;
-  size_t waiting_count_ = 0;  // rows of the expansion before, whose distances are still to come
-  bool swapped_ = false;      // which half of the slots holds them
+  Reach reach_{};
+  LayerWalk<Space, Graph> bottom_;
 };
 
 }  // namespace annex

@@ -1,20 +1,29 @@
-// What kernels.h promises, written as plainly as possible and without any kernel: the reference of kernels_test.cpp.
+// What the tests of kernels share: what kernels.h promises, written as plainly as possible and without any kernel, and
+// checks that name the kernel table.
 #pragma once
 #include <sys/mman.h>
 #include <unistd.h>
 
 #include <cmath>
 #include <cstdint>
+#include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <string>
 #include <vector>
 
 #include "kernels/kernels.h"
+#include "testing.h"
 
 namespace reference {
 
 using annex::Op;
 using annex::Scalar;
+
+inline void check(bool ok, const annex::Kernels& k, const std::string& what) {
+  ++testing::checks;
+  if (!ok && ++testing::failures <= 20) std::printf("FAILED %s: %s\n", k.name, what.c_str());
+}
 
 /// Bytes that end where an inaccessible page begins, so that one byte read or written too far is a crash.
 class Guarded {

@@ -12,6 +12,7 @@ using annex::kPanelRows;
 using annex::Op;
 using annex::row_bytes;
 using annex::Scalar;
+using reference::check;
 using reference::Guarded;
 using testing::Random;
 
@@ -26,11 +27,6 @@ constexpr const char* kOpNames[] = {"dot", "l2", "l1", "hamming", "jaccard"};
 
 bool quick = false;
 std::vector<const Kernels*> tables;
-
-void check(bool ok, const Kernels& k, const std::string& what) {
-  ++testing::checks;
-  if (!ok && ++testing::failures <= 20) std::printf("FAILED %s: %s\n", k.name, what.c_str());
-}
 
 std::string describe(const char* kernel, Scalar s, size_t dim, size_t n, size_t i) {
   return std::string(kernel) + " " + kScalarNames[static_cast<size_t>(s)] + " dim " + std::to_string(dim) + " n " +

@@ -11,17 +11,11 @@
 
 using annex::Candidates;
 using annex::Kernels;
+using reference::check;
 using reference::Guarded;
 using testing::Random;
 
 namespace {
-
-std::vector<const Kernels*> tables;
-
-void check(bool ok, const Kernels& k, const std::string& what) {
-  ++testing::checks;
-  if (!ok && ++testing::failures <= 20) std::printf("FAILED %s: %s\n", k.name, what.c_str());
-}
 
 // Lists of every length, full and not, with slots that are marked, seen before, or twice in the list.
 void test_unseen(const Kernels& k) {
