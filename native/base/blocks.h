@@ -1,12 +1,14 @@
 // Items of one size in blocks of about 2 MiB, so that growing never moves more than one block and each block can have
-// huge pages. Only the first block, while it is the only one, is smaller and grows by doubling.
+// huge pages. Only the last block may be smaller; it grows by a quarter at most.
 #pragma once
 #include <algorithm>
+#include <bit>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
 
 #include "base/buffer.h"
+#include "base/round.h"
 
 namespace annex {
 
@@ -26,31 +28,21 @@ class Blocks {
   const uint8_t* item(size_t i) const { return blocks_[i >> shift_] + (i & (block_items() - 1)) * stride_; }
   size_t bytes() const { return capacity_ * stride_ + blocks_.bytes(); }
 
-  /// Room for `count` items; those that are there keep their contents. False: out of memory, nothing has changed.
+  /// Room for `count` items; those that are there keep their contents. False: out of memory; there is room for those.
   [[nodiscard]] bool reserve(size_t count) {
-    if (count <= capacity_) return true;
-    if (capacity_ < block_items()) {
-      const size_t room = std::min(block_items(), std::max({count, capacity_ * 2, size_t{16}}));
+    while (capacity_ < count) {
+      const size_t last = capacity_ & (block_items() - 1), before_last = capacity_ - last;
+      const size_t room = room_for(std::min(count - before_last, block_items()));
       auto* grown = static_cast<uint8_t*>(aligned_allocate(room * stride_));
-      if (grown == nullptr) return false;
-      if (blocks_.size() == 0 && !blocks_.push(nullptr)) {
+      if (grown == nullptr || (last == 0 && !blocks_.push(nullptr))) {
         aligned_release(grown);
         return false;
       }
-      if (capacity_ != 0) std::memcpy(grown, blocks_[0], capacity_ * stride_);
-      aligned_release(blocks_[0]);
-      blocks_[0] = grown;
-      capacity_ = room;
-    }
-    const size_t before = capacity_;
-    while (capacity_ < count) {
-      auto* block = static_cast<uint8_t*>(aligned_allocate(block_items() * stride_));
-      if (block == nullptr || !blocks_.push(block)) {
-        aligned_release(block);
-        truncate(before);
-        return false;
-      }
-      capacity_ += block_items();
+      uint8_t*& block = blocks_[blocks_.size() - 1];
+      if (last != 0) std::memcpy(grown, block, last * stride_);
+      aligned_release(block);
+      block = grown;
+      capacity_ = before_last + room;
     }
     return true;
   }
@@ -96,6 +88,10 @@ class Blocks {
   }
 
  private:
+  // Of a block for so many, a function of that number alone: memory does not depend on the pieces in which they came.
+  size_t room_for(size_t items) const {
+    return std::min(round_up(items, std::max(std::bit_floor(items) / 4, size_t{16})), block_items());
+  }
   static unsigned shift_for(size_t stride) {
     unsigned shift = 4;
     while (shift < 20 && (stride << (shift + 1)) <= kHugePage) ++shift;

@@ -111,10 +111,8 @@ bool RowStore::reserve(size_t rows, size_t used_rows) {
     }
     const size_t wanted = std::min(rows - first, block_rows_);
     if (wanted <= blocks_[b]->capacity()) continue;
-    // The first block grows, so that a small index stays small; later ones are small beside what is there.
-    const size_t room = b == 0 ? block_room(wanted) : block_rows_;
     const size_t used = used_rows > first ? std::min(used_rows - first, block_rows_) : 0;
-    if (!blocks_[b]->reserve(shape_, room, used)) return false;
+    if (!blocks_[b]->reserve(shape_, block_room(wanted), used)) return false;
   }
   return true;
 }
