@@ -1,5 +1,5 @@
 // What a file costs: saving, loading and mapping a graph, over what the machine reads from its cache of the disk.
-import { closeSync, mkdtempSync, openSync, readSync, rmSync, statSync } from 'node:fs';
+import { closeSync, fsyncSync, mkdtempSync, openSync, readSync, rmSync, statSync, writeSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { HnswIndex, inspect, open } from 'annex';
@@ -23,6 +23,17 @@ function read(path: string, into: Uint8Array): number {
   const start = performance.now();
   const fd = openSync(path, 'r');
   for (let at = 0; at < into.length; ) at += readSync(fd, into, at, Math.min(into.length - at, 1 << 24), at);
+  closeSync(fd);
+  return performance.now() - start;
+}
+
+/** Milliseconds of writing these bytes to a new file until the disk has them. */
+function write(path: string, bytes: Uint8Array): number {
+  rmSync(path, { force: true });
+  const start = performance.now();
+  const fd = openSync(path, 'w');
+  for (let at = 0; at < bytes.length; ) at += writeSync(fd, bytes, at, Math.min(bytes.length - at, 1 << 24));
+  fsyncSync(fd);
   closeSync(fd);
   return performance.now() - start;
 }
@@ -56,7 +67,7 @@ await orExitAsync(async () => {
     const parts = sections.reduce((sum, { length }) => sum + length, 0);
     const into = new Uint8Array(bytes);
     const first: number[] = [];
-    const [floor = [], load = [], save = [], map = []] = await interleave(
+    const [floor = [], load = [], save = [], plain = [], map = []] = await interleave(
       [
         async () => read(path, into),
         async () => {
@@ -68,6 +79,7 @@ await orExitAsync(async () => {
           return ms;
         },
         async () => timed(() => index.save(path)),
+        async () => write(join(folder, 'plain'), into),
         async () => {
           const start = performance.now();
           const mapped = await HnswIndex.open(path, { mmap: true });
@@ -81,9 +93,9 @@ await orExitAsync(async () => {
       options.repetitions ?? 5,
     );
     index.close();
-    const [readMs, loadMs, saveMs, mapMs, firstMs] = [floor, load, save, map, first].map(
+    const [readMs, loadMs, saveMs, writeMs, mapMs, firstMs] = [floor, load, save, plain, map, first].map(
       (list) => spread(list).median,
-    ) as [number, number, number, number, number];
+    ) as [number, number, number, number, number, number];
     const report: FileReport = {
       machine: machine(),
       rows,
@@ -93,6 +105,7 @@ await orExitAsync(async () => {
       readMs,
       loadMs,
       saveMs,
+      writeMs,
       mapMs,
       firstMs,
     };
