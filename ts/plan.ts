@@ -284,24 +284,28 @@ interface Range {
 }
 
 /**
- * A straight line of the recall over the logarithm of n; for graphs, where walks lose their way, between that and one of
- * the logarithm of what is missed.
+ * From what two trials miss, between a straight line over the logarithm of n and one of its logarithm. What codes miss,
+ * which a scan or a graph's largest pool shows, and what walks miss beside it, grow apart: the first no faster than √n.
  */
 function recallAt(trials: readonly Trial[], at: number, n: number, structure: Candidate['structure']): Range {
   const [a, b] = trials as [Trial, Trial?];
   const rb = last((b ?? a).recalls, at);
   if (b === undefined) return { value: rb, low: rb, high: rb };
-  const ra = last(a.recalls, at);
   const steps = Math.log(n / b.n) / Math.log(b.n / a.n);
-  const line = Math.max(0, rb + Math.min(0, rb - ra) * steps);
-  if (structure === 'FlatIndex') return { value: line, low: line, high: rb };
-  const growth = Math.max(1, (1 - rb + 1e-3) / (1 - ra + 1e-3));
-  const curve = Math.max(0, 1 - (1 - rb) * growth ** steps);
-  return {
-    value: Math.min(rb, (line + curve) / 2),
-    low: Math.min(line, curve, rb),
-    high: Math.min(rb, Math.max(line, curve)),
+  const missed = (before: number, now: number, most: number): [number, number] => {
+    const growth = Math.max(1, (now + 1e-3) / (before + 1e-3)) ** steps;
+    const line = now + Math.max(0, now - before) * steps;
+    const curve = now * Math.min(growth, most);
+    return [Math.min(line, curve), Math.max(line, curve)];
   };
+  const allowed = ({ recalls }: Trial): number => (structure === 'IvfIndex' ? 1 : Math.max(...recalls));
+  const codes = missed(1 - allowed(a), 1 - allowed(b), Math.sqrt(n / b.n));
+  const walks = missed(allowed(a) - last(a.recalls, at), allowed(b) - rb, Infinity);
+  const [low, high] = [1, 0].map((i) => Math.max(0, 1 - (codes[i] as number) - (walks[i] as number))) as [
+    number,
+    number,
+  ];
+  return { value: Math.min(rb, (low + high) / 2), low: Math.min(low, rb), high: Math.min(high, rb) };
 }
 
 /**

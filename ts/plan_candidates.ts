@@ -12,8 +12,6 @@ export interface Candidate {
 }
 
 interface Blocks {
-  /** Which part of the memory they are. */
-  readonly part: 'bytesVectors' | 'bytesRerank';
   readonly codec: 'f32' | 'sq8';
   /** Beside the rows, an int8 copy. */
   readonly sidecar?: boolean;
@@ -25,52 +23,42 @@ const NARROW = 32;
 const BLOCK_BYTES = 2 ** 21;
 const BLOCK_ROWS = 65536;
 
-export interface BlockShape extends Blocks {
-  /** Bytes of a row alone, and with all that lies beside it in a block. */
-  readonly stride: number;
-  readonly rowBytes: number;
-  /** Rows of a block: a power of two, so that the rows take up to 2 MiB. */
-  readonly rows: number;
-}
-
-export function blockShape(blocks: Blocks, dim: number, metric: Metric): BlockShape {
-  const stride = blocks.codec === 'f32' ? 4 * dim : Math.ceil((dim + 8) / 4) * 4;
+/** Rows of a block, a power of two, so that they take up to 2 MiB; and the bytes of one with all that lies beside it. */
+function blockShape(
+  { codec, sidecar = false }: Blocks,
+  dim: number,
+  metric: Metric,
+): { rows: number; rowBytes: number } {
+  const stride = codec === 'f32' ? 4 * dim : Math.ceil((dim + 8) / 4) * 4;
   let rows = 16;
   while (rows < BLOCK_ROWS && rows * 2 * stride <= BLOCK_BYTES) rows *= 2;
-  const sidecar = blocks.sidecar === true && metric !== 'l1' ? dim + 16 : 0;
-  return { ...blocks, stride, rowBytes: stride + sidecar + (metric === 'l1' ? 0 : 4), rows };
+  const beside = sidecar && metric !== 'l1' ? dim + 16 : 0;
+  return { rows, rowBytes: stride + beside + (metric === 'l1' ? 0 : 4) };
 }
 
-/** Rows that a first block of at most `rows` has room for when it holds n (native/index/row_store.cpp). */
-function blockRoom(n: number, rows: number): number {
-  const step = Math.max(16, 2 ** Math.floor(Math.log2(n)) / 4);
-  return Math.min(rows, Math.ceil(n / step) * step);
+/** What is empty in the last of the blocks of n items, which grows by quarters (native/base/blocks.h). */
+function emptyItems(n: number, block: number): number {
+  const last = ((n - 1) % block) + 1;
+  const step = Math.max(16, 2 ** Math.floor(Math.log2(last)) / 4);
+  return Math.min(block, Math.ceil(last / step) * step) - last;
 }
 
-/**
- * What is empty in the last blocks of n rows. Blocks of rows begin with one that grows by quarters; those of links and
- * codes with one that is as large as it must be.
- */
+/** What is empty in the last blocks of n rows, and of their links and codes. */
 export function emptyBytes({ structure, blocks, options }: Candidate, dim: number, metric: Metric, n: number): number {
-  const parts: { items: number; rows: number; rowBytes: number }[] = [];
   let bytes = 0;
   if (blocks !== undefined) {
     const { rows, rowBytes } = blockShape(blocks, dim, metric);
-    if (n > rows) parts.push({ items: n, rows, rowBytes });
-    else bytes += (blockRoom(n, rows) - n) * rowBytes;
+    bytes += emptyItems(n, rows) * rowBytes;
   }
   if (structure === 'HnswIndex') {
     const { M, layout } = options(0) as { M: number; layout?: string };
     const strides = [8 * M, 4 * M];
-    if (layout !== 'plain') strides.push(Math.ceil(dim / 2));
+    if (layout !== 'plain') strides.push(64 * Math.ceil(dim / 128));
     for (const [i, stride] of strides.entries()) {
       // One node in M has links above the bottom, and one in M of those again.
       const items = i === 1 ? Math.ceil(n / (M - 1)) : n;
-      parts.push({ items, rows: 2 ** Math.floor(Math.log2(BLOCK_BYTES / stride)), rowBytes: stride });
+      bytes += emptyItems(items, 2 ** Math.floor(Math.log2(BLOCK_BYTES / stride))) * stride;
     }
-  }
-  for (const { items, rows, rowBytes } of parts) {
-    if (items > rows) bytes += (Math.ceil(items / rows) * rows - items) * rowBytes;
   }
   return bytes;
 }
@@ -84,14 +72,14 @@ function ladder(low: number, high: number): number[] {
 
 const flat = (options: object, codec: Blocks['codec'] = 'f32'): Candidate => ({
   structure: 'FlatIndex',
-  blocks: { part: 'bytesVectors', codec, sidecar: codec === 'f32' },
+  blocks: { codec, sidecar: codec === 'f32' },
   options: () => ({ ...options }),
   searches: () => [{}],
 });
 
 const graph = (options: object, codec: Blocks['codec'] = 'f32'): Candidate => ({
   structure: 'HnswIndex',
-  blocks: { part: 'bytesVectors', codec },
+  blocks: { codec },
   options: () => ({ M: 16, efConstruction: 200, ...options }),
   searches: (k) => ladder(Math.max(k, 10), 1500).map((efSearch) => ({ efSearch })),
 });
@@ -119,7 +107,7 @@ export function candidates(dim: number, metric: Metric): Candidate[] {
   const coded: Candidate[] = [];
   if (metric !== 'l1' && dim >= 8) {
     const m = subQuantizers(dim, 2);
-    const reranked: Blocks = { part: 'bytesRerank', codec: 'sq8' };
+    const reranked: Blocks = { codec: 'sq8' };
     coded.push(
       lists({ storage: { codec: 'rabitq', bits: 1 }, rerank: 'sq8' }, reranked),
       lists({ storage: { codec: 'pq', m, bits: 4 }, rerank: 'sq8' }, reranked, 10),
@@ -134,7 +122,7 @@ export function candidates(dim: number, metric: Metric): Candidate[] {
     graph({ layout: 'plain' }),
     graph({ storage: 'sq8', layout: 'plain' }, 'sq8'),
     // Short rows, and those under l1, lie in the lists themselves.
-    dim < NARROW || metric === 'l1' ? lists({}) : lists({}, { part: 'bytesVectors', codec: 'f32' }),
+    dim < NARROW || metric === 'l1' ? lists({}) : lists({}, { codec: 'f32' }),
     lists({ storage: 'sq8' }),
     ...coded,
   ];

@@ -1,6 +1,6 @@
 import { AnnexError } from './errors.js';
 import type { RunTable } from './eval_lists.js';
-import { blockShape, type Candidate } from './plan_candidates.js';
+import { type Candidate, emptyBytes } from './plan_candidates.js';
 import { uniforms } from './random.js';
 import type { Metric } from './spec.js';
 
@@ -10,7 +10,7 @@ export interface PlanIndex {
   add(rows: Float32Array, options?: object): Promise<unknown>;
   searchBatch(queries: Float32Array, k: number, options?: object): Promise<RunTable>;
   toBytes(): Promise<Uint8Array>;
-  stats(): { readonly bytesTotal: number; readonly bytesVectors: number; readonly bytesRerank: number };
+  stats(): { readonly bytesTotal: number };
   readonly trained: boolean;
   close(): void;
 }
@@ -37,7 +37,7 @@ export interface Bytes {
 export interface Trial {
   readonly n: number;
   readonly nlist: number;
-  /** Without what is empty in the last block of rows. */
+  /** Without what is empty in last blocks. */
   readonly ram: Bytes;
   /** Undefined where this kind of index cannot be saved. */
   readonly file: Bytes | undefined;
@@ -83,11 +83,12 @@ export async function tryOut(
       recalls.push(recallOf(found, truth));
       if ((recalls.at(-1) as number) >= ENOUGH) break;
     }
+    const ram = index.stats().bytesTotal - emptyBytes(candidate, dim, metric, n);
     const file = await fileBytes(index);
     return {
       n,
       nlist,
-      ram: { empty: empty.ram, rows: filled(candidate, index, dim, metric, n) - empty.ram },
+      ram: { empty: empty.ram, rows: ram - empty.ram },
       file: file === undefined || empty.file === undefined ? undefined : { empty: empty.file, rows: file - empty.file },
       buildSeconds,
       recalls,
@@ -96,13 +97,6 @@ export async function tryOut(
   } finally {
     index.close();
   }
-}
-
-function filled({ blocks }: Candidate, index: PlanIndex, dim: number, metric: Metric, n: number): number {
-  const stats = index.stats();
-  if (blocks === undefined) return stats.bytesTotal;
-  const { part, stride, rowBytes } = blockShape(blocks, dim, metric);
-  return stats.bytesTotal - (stats[part] / stride - n) * rowBytes;
 }
 
 export function recallOf({ ids, k }: RunTable, truth: readonly ReadonlySet<number>[]): number {
