@@ -12,6 +12,13 @@
 
 namespace annex {
 
+/// How many items a block of at most `most` has room for when it holds so many: by a quarter more at most, and a
+/// function of that number alone, so that memory does not depend on the pieces in which they came.
+inline size_t block_room(size_t items, size_t most) {
+  constexpr size_t kLeast = 16;
+  return std::min(round_up(items, std::max(std::bit_floor(items) / 4, kLeast)), most);
+}
+
 class Blocks {
  public:
   /// `stride` bytes an item; items start at multiples of it from an address aligned to a cache line.
@@ -32,7 +39,7 @@ class Blocks {
   [[nodiscard]] bool reserve(size_t count) {
     while (capacity_ < count) {
       const size_t last = capacity_ & (block_items() - 1), before_last = capacity_ - last;
-      const size_t room = room_for(std::min(count - before_last, block_items()));
+      const size_t room = block_room(std::min(count - before_last, block_items()), block_items());
       auto* grown = static_cast<uint8_t*>(aligned_allocate(room * stride_));
       if (grown == nullptr || (last == 0 && !blocks_.push(nullptr))) {
         aligned_release(grown);
@@ -88,10 +95,6 @@ class Blocks {
   }
 
  private:
-  // Of a block for so many, a function of that number alone: memory does not depend on the pieces in which they came.
-  size_t room_for(size_t items) const {
-    return std::min(round_up(items, std::max(std::bit_floor(items) / 4, size_t{16})), block_items());
-  }
   static unsigned shift_for(size_t stride) {
     unsigned shift = 4;
     while (shift < 20 && (stride << (shift + 1)) <= kHugePage) ++shift;

@@ -2,11 +2,11 @@
 
 #include <algorithm>
 #include <atomic>
-#include <bit>
 #include <cmath>
 #include <cstring>
 #include <new>
 
+#include "base/blocks.h"
 #include "base/parallel.h"
 #include "base/round.h"
 #include "kernels/dispatch.h"
@@ -94,9 +94,9 @@ void RowBlock::swap(RowBlock& other) noexcept {
   std::swap(capacity_, other.capacity_);
 }
 
-// By a quarter at most, so that the memory of an index depends on its rows and not on the pieces in which they came.
 size_t RowStore::block_room(size_t rows) const {
-  return std::min(round_up(rows, std::max(std::bit_floor(rows) / 4, kPanelRows)), block_rows_);
+  static_assert(kPanelRows == 16);  // what rooms are multiples of
+  return annex::block_room(rows, block_rows_);
 }
 
 bool RowStore::reserve(size_t rows, size_t used_rows) {
