@@ -26,6 +26,8 @@ const k = options.k ?? 10;
 const repetitions = options.repetitions ?? (options.quick ? 3 : 7);
 /** Seconds that one repetition of one system should take where fewer queries tell as much. */
 const budget = options.quick ? 0.15 : 1;
+/** Seconds that a repetition of full batches takes at least: a machine that is slow for a moment is not for so long. */
+const least = options.quick ? 0.05 : 0.5;
 /** What takes part with two threads; the others have nothing to show there. */
 const TWO_THREADS = ['annex-f32', 'annex-f32-plain', 'faiss', 'usearch-npm', 'hnswlib'];
 
@@ -37,6 +39,8 @@ interface Task {
   readonly peer: Peer;
   readonly mode: Mode;
   readonly queries: number;
+  /** How often they are searched in one repetition. */
+  readonly times: number;
 }
 
 async function gather(threads: number): Promise<Peers> {
@@ -54,19 +58,35 @@ async function gather(threads: number): Promise<Peers> {
   };
 }
 
-/** How many queries one repetition takes: all for what is tiled, else what fits the budget. */
+/**
+ * How many queries one repetition takes: all for what is tiled, else what fits the budget. A batch on one thread and
+ * on two stand side by side, for some seconds later the machine may be another.
+ */
 async function plan(peers: readonly Peer[]): Promise<Task[]> {
   const tasks: Task[] = [];
   for (const peer of peers) {
     const { seconds } = await peer.run('single', Math.min(3, dataset.queries), k);
-    const fits = Math.ceil((budget * 3) / seconds);
-    const some = Math.min(dataset.queries, Math.max(10, fits));
+    const some = Math.min(dataset.queries, Math.max(10, Math.ceil((budget * 3) / seconds)));
     for (const mode of peer.modes) {
       if (peer.threads > 1 && mode === 'single') continue;
-      tasks.push({ peer, mode, queries: mode === 'batch' && peer.tiled ? dataset.queries : some });
+      const full = mode === 'batch' && peer.tiled;
+      const queries = full ? dataset.queries : some;
+      const times = full ? Math.ceil(least / (await peer.run(mode, queries, k)).seconds) : 1;
+      tasks.push({ peer, mode, queries, times });
     }
   }
-  return tasks;
+  const place = ({ peer, mode }: Task): number => tasks.findIndex((t) => t.peer.id === peer.id && t.mode === mode);
+  return tasks.toSorted((a, b) => place(a) - place(b));
+}
+
+async function measure({ peer, mode, queries, times }: Task): Promise<Elapsed> {
+  let [seconds, cpu] = [0, 0];
+  for (let time = 0; time < times; time++) {
+    const elapsed = await peer.run(mode, queries, k);
+    seconds += elapsed.seconds / times;
+    cpu += elapsed.cpu / times;
+  }
+  return { seconds, cpu };
 }
 
 function summarize(task: Task, elapsed: readonly Elapsed[]): Run {
@@ -145,11 +165,7 @@ async function main(): Promise<void> {
 
     const tasks = await plan(peers);
     const progress = new Progress('searching', tasks.length * (repetitions + 1));
-    const works = tasks.map(
-      ({ peer, mode, queries }) =>
-        (): Promise<Elapsed> =>
-          peer.run(mode, queries, k),
-    );
+    const works = tasks.map((task) => () => measure(task));
     const elapsed = await interleave(works, repetitions, () => progress.step());
     progress.end();
 
