@@ -39,7 +39,11 @@ interface Task {
   readonly peer: Peer;
   readonly mode: Mode;
   readonly queries: number;
-  /** How often they are searched in one repetition. */
+}
+
+/** Tasks that alternate, so many times in one repetition. */
+interface Bout {
+  readonly tasks: readonly Task[];
   readonly times: number;
 }
 
@@ -59,11 +63,11 @@ async function gather(threads: number): Promise<Peers> {
 }
 
 /**
- * How many queries one repetition takes: all for what is tiled, else what fits the budget. A batch on one thread and
- * on two stand side by side, for some seconds later the machine may be another.
+ * How many queries one repetition takes: all for what is tiled, else what fits the budget. One thread and two alternate
+ * batch by batch, for half a second later the machine may be another.
  */
-async function plan(peers: readonly Peer[]): Promise<Task[]> {
-  const tasks: Task[] = [];
+async function plan(peers: readonly Peer[]): Promise<Bout[]> {
+  const bouts = new Map<string, Bout>();
   for (const peer of peers) {
     const { seconds } = await peer.run('single', Math.min(3, dataset.queries), k);
     const some = Math.min(dataset.queries, Math.max(10, Math.ceil((budget * 3) / seconds)));
@@ -71,22 +75,28 @@ async function plan(peers: readonly Peer[]): Promise<Task[]> {
       if (peer.threads > 1 && mode === 'single') continue;
       const full = mode === 'batch' && peer.tiled;
       const queries = full ? dataset.queries : some;
-      const times = full ? Math.ceil(least / (await peer.run(mode, queries, k)).seconds) : 1;
-      tasks.push({ peer, mode, queries, times });
+      const system = `${peer.id} ${mode}`;
+      const { tasks, times } = bouts.get(system) ?? {
+        tasks: [],
+        times: full ? Math.ceil(least / (await peer.run(mode, queries, k)).seconds) : 1,
+      };
+      bouts.set(system, { tasks: [...tasks, { peer, mode, queries }], times });
     }
   }
-  const place = ({ peer, mode }: Task): number => tasks.findIndex((t) => t.peer.id === peer.id && t.mode === mode);
-  return tasks.toSorted((a, b) => place(a) - place(b));
+  return [...bouts.values()];
 }
 
-async function measure({ peer, mode, queries, times }: Task): Promise<Elapsed> {
-  let [seconds, cpu] = [0, 0];
+/** What each of the tasks took on the average. */
+async function measure({ tasks, times }: Bout): Promise<Elapsed[]> {
+  const sums = tasks.map(() => ({ seconds: 0, cpu: 0 }));
   for (let time = 0; time < times; time++) {
-    const elapsed = await peer.run(mode, queries, k);
-    seconds += elapsed.seconds / times;
-    cpu += elapsed.cpu / times;
+    for (const [i, { peer, mode, queries }] of tasks.entries()) {
+      const { seconds, cpu } = await peer.run(mode, queries, k);
+      sums[i]!.seconds += seconds / times;
+      sums[i]!.cpu += cpu / times;
+    }
   }
-  return { seconds, cpu };
+  return sums;
 }
 
 function summarize(task: Task, elapsed: readonly Elapsed[]): Run {
@@ -163,9 +173,9 @@ async function main(): Promise<void> {
       skipped,
     );
 
-    const tasks = await plan(peers);
-    const progress = new Progress('searching', tasks.length * (repetitions + 1));
-    const works = tasks.map((task) => () => measure(task));
+    const bouts = await plan(peers);
+    const progress = new Progress('searching', bouts.length * (repetitions + 1));
+    const works = bouts.map((bout) => () => measure(bout));
     const elapsed = await interleave(works, repetitions, () => progress.step());
     progress.end();
 
@@ -176,7 +186,14 @@ async function main(): Promise<void> {
       dataset: { name, rows, dim, queries, metric },
       k,
       repetitions,
-      runs: tasks.map((task, i) => summarize(task, elapsed[i]!)),
+      runs: bouts.flatMap(({ tasks }, b) =>
+        tasks.map((task, t) =>
+          summarize(
+            task,
+            elapsed[b]!.map((repetition) => repetition[t]!),
+          ),
+        ),
+      ),
       builds,
       skipped,
       ...(await check(dataset, peers)),
