@@ -164,19 +164,22 @@ class LayerWalk {
       memory_.scored += fresh.count;
       ++memory_.hops;
     }
-    taken_ = kernels_.add_candidates(&pool_, distances, oldest.slots, oldest.count);
+    kernels_.add_candidates(&pool_, distances, oldest.slots, oldest.count);
     waiting_ -= oldest.count;
     oldest.count = 0;
     reach_.trim(&pool_);
     return true;
   }
-  /// Asks for the links of what the last step took into the pool.
-  void ask_for_taken() const {
-    for (size_t i = 0; i < taken_; ++i) ask_for_links(lists_[at_].slots[i]);
-  }
-  /// Asks for the links of what the next step expands.
+  /// Asks for the links of the candidate that is expanded next.
   void ask_for_next() const {
-    if (pool_.next < pool_.size) ask_for_links(key_slot(pool_.keys[pool_.next]));
+    if (pool_.next < pool_.size) ask_for_links(pool_.next);
+  }
+  /// The same, and for those of the one after it.
+  void ask_for_next_two() const {
+    ask_for_next();
+    for (size_t i = pool_.next + 1; i < pool_.size; ++i) {
+      if ((pool_.keys[i] & 1) == 0) return ask_for_links(i);
+    }
   }
   size_t found() const { return pool_.size; }
 
@@ -186,7 +189,9 @@ class LayerWalk {
     uint32_t* slots;
     size_t count;
   };
-  void ask_for_links(uint32_t slot) const { prefetch_bytes(graph_.links(slot, layer_), room_ * sizeof slot); }
+  void ask_for_links(size_t place) const {
+    prefetch_bytes(graph_.links(key_slot(pool_.keys[place]), layer_), room_ * sizeof(uint32_t));
+  }
 
   const WalkKernels& kernels_;
   const Space& space_;
@@ -199,7 +204,6 @@ class LayerWalk {
   List lists_[kLate + 1];  // in turn; the one at `at_` is the next to be filled
   size_t at_ = 0;
   size_t waiting_ = 0;  // rows in all lists
-  size_t taken_ = 0;
 };
 
 /// Best-first search of one layer from the `size` ascending keys that the pool holds; returns how many it holds then.
@@ -208,7 +212,7 @@ size_t search_layer(const Space& space, const Graph& graph, WalkMemory& memory, 
                     size_t size) {
   LayerWalk walk(space, graph, memory);
   walk.start(layer, reach, size);
-  while (walk.step()) walk.ask_for_taken();
+  while (walk.step()) walk.ask_for_next_two();  // a step is too short a time for the links to come
   return walk.found();
 }
 
