@@ -1,4 +1,4 @@
-// Builds what is out of date: node scripts/build.mjs [native] [wasm] [ts], default all three.
+// Makes a fresh clone ready, then builds what is out of date: node scripts/build.mjs [native] [wasm] [ts], default all.
 //   native  prebuilds/<platform>-<arch>[-musl]/annex.node, by cmake-js and CMakeLists.txt
 //   wasm    dist/annex.wasm, by emscripten and wasm/wasm.cmake
 //   ts      dist/*.js and *.d.ts, by tsc
@@ -7,6 +7,7 @@ import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { files, once } from './lib/fresh.mjs';
 import { bin, fail, node, root, seconds } from './lib/shell.mjs';
+import { setup } from './setup.mjs';
 
 const core = ['CMakeLists.txt', 'native'];
 
@@ -83,5 +84,7 @@ export async function build(names, say = console.log) {
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
   const names = process.argv.slice(2);
-  await build(names.length > 0 ? names : Object.keys(targets)).catch(fail);
+  await setup('demo')
+    .then(() => build(names.length > 0 ? names : Object.keys(targets)))
+    .catch(fail);
 }
