@@ -269,6 +269,7 @@ class WasmWriter implements BackendWriter {
   readonly #core: Core;
   readonly #turns: Turns;
   readonly #cost: Cost;
+  #copy: Rows | undefined;
   #pointer: number;
 
   constructor(core: Core, turns: Turns, cost: Cost, pointer: number) {
@@ -290,7 +291,7 @@ class WasmWriter implements BackendWriter {
     ids: Float64Array | null,
     signal?: AbortSignal,
   ): Promise<void> {
-    const copy = rows.slice();
+    const copy = this.#copied(rows);
     const idsCopy = ids?.slice() ?? null;
     let done = 0;
     const work = {
@@ -302,6 +303,14 @@ class WasmWriter implements BackendWriter {
       end: () => {},
     };
     await this.#turns.run(work, new Pace(this.#cost, ROW_GRAIN), signal);
+  }
+
+  /** A copy of rows that lasts until the next: one array serves all slices of a write, so that none becomes garbage. */
+  #copied(rows: Rows): Rows {
+    const { length } = rows;
+    if (this.#copy?.constructor !== rows.constructor || this.#copy.length < length) this.#copy = rows.slice();
+    else this.#copy.set(rows);
+    return this.#copy.length === length ? this.#copy : this.#copy.subarray(0, length);
   }
 
   step(): StepProgress {

@@ -1,7 +1,7 @@
 import { aborted } from './abort.js';
 
 /** How long, in milliseconds, work may hold the thread before the event loop gets a turn. */
-const HOLD = 4;
+const HOLD = 3;
 
 /** Long work that can be done in pieces. */
 export interface Work {

@@ -43,6 +43,8 @@ target_link_options(annex_wasm PRIVATE
   # The stack lies below the data, so that an overflow traps instead of overwriting it.
   -sTOTAL_STACK=1048576
   -Wl,--stack-first
+  # How the memory grows: wasm/memory.cpp.
+  -Wl,--wrap=emscripten_resize_heap
 )
 
 # Drops what the linker exports beyond the C ABI (stack helpers, errno), and the code that only they reach.

@@ -143,6 +143,22 @@ describe('linear memory', () => {
     expect(core.u8[at + before]).toBe(7);
   });
 
+  test('grows in steps that grow with it: the engine takes the whole memory for garbage each time', () => {
+    const core = Core.fromModule(new WebAssembly.Module(wasmBytes()));
+    const index = new WasmBackend(core).create(options);
+    const data = rows(4000); // 1 MB
+    let growths = 0;
+    for (let i = 0; i < 128; i++) {
+      const { buffer } = core.u8;
+      add(index, data);
+      if (core.u8.buffer !== buffer) growths++;
+    }
+    expect(growths).toBeGreaterThan(10);
+    expect(growths).toBeLessThan(40);
+    expect(core.u8.length).toBeLessThan(250 << 20);
+    index.close();
+  });
+
   test('10,000 indexes created and closed, and as many writers dropped, leave nothing behind', () => {
     const core = Core.fromModule(new WebAssembly.Module(wasmBytes()));
     const backend = new WasmBackend(core);
