@@ -74,6 +74,34 @@ distances, ids = index.search(queries, 5)
 print(json.dumps({"ids": ids.tolist(), "distances": distances.astype("float64").tolist()}))
 `;
 
+/**
+ * The five nearest by the codes alone, as FAISS finds them: under l2 and cosine lists of pq count a share of the square of each
+ * row's error besides, which FAISS does not know.
+ */
+function withoutShares(
+  index: AnyIndex,
+  query: Float32Array,
+  search: object,
+  own: boolean,
+): { ids: number[]; distances: number[] } {
+  const { storage, rerank = 'none', nlist } = index.options() as IvfIndexOptions;
+  const codes = nlist !== undefined && (storage as { codec?: string }).codec === 'pq' && rerank === 'none';
+  if (!codes || index.metric === 'ip') {
+    const found = index.searchSync(query, 5, search);
+    return { ids: [...found.ids], distances: [...found.distances] };
+  }
+  const near = [...index.searchSync(query, 100, search)].map(({ id, distance }) => {
+    const at = own ? (id - 2) / 5 : id;
+    const row = rows.slice(at * DIM, (at + 1) * DIM);
+    const norm = index.metric === 'cosine' ? Math.hypot(...row) : 1;
+    const coded = index.get(id) as Float32Array;
+    const error = row.reduce((sum, x, d) => sum + (x / norm - (coded[d] as number)) ** 2, 0);
+    return { id, distance: distance - (index.metric === 'cosine' ? 0.5 : 1) * 0.15 * error };
+  });
+  const first = near.sort((a, b) => a.distance - b.distance).slice(0, 5);
+  return { ids: first.map(({ id }) => id), distances: first.map(({ distance }) => distance) };
+}
+
 describe.each(CASES.map((row) => ({ name: row[0], row })))('$name', ({ name, row }) => {
   const [, Class, options, search, tolerance = 1e-4] = row;
   const make = async (own: boolean): Promise<AnyIndex> => {
@@ -89,12 +117,12 @@ describe.each(CASES.map((row) => ({ name: row[0], row })))('$name', ({ name, row
     expect([again.size, again.metric]).toEqual([N, index.metric]);
     for (let q = 0; q < 6; q++) {
       const query = queries.slice(q * DIM, (q + 1) * DIM);
-      const [found, wanted] = [again.searchSync(query, 5, search), index.searchSync(query, 5, search)];
+      const [found, wanted] = [again.searchSync(query, 5, search), withoutShares(index, query, search, own)];
       for (let i = 0; i < 5; i++) {
         const far = Math.abs((found.distances[i] as number) - (wanted.distances[i] as number));
         expect(far).toBeLessThan(tolerance * Math.max(1, Math.abs(wanted.distances[i] as number)));
       }
-      if (tolerance < 1e-3) expect([...found.ids]).toEqual([...wanted.ids]);
+      if (tolerance < 1e-3) expect([...found.ids]).toEqual(wanted.ids);
     }
   });
 
@@ -111,8 +139,8 @@ describe.each(CASES.map((row) => ({ name: row[0], row })))('$name', ({ name, row
       const out = execFileSync(python as string, ['-c', SCRIPT, path, questions, JSON.stringify(search)]).toString();
       const theirs = JSON.parse(out) as { ids: number[][]; distances: number[][] };
       for (let q = 0; q < 6; q++) {
-        const found = index.searchSync(queries.slice(q * DIM, (q + 1) * DIM), 5, search);
-        if (tolerance < 1e-3) expect([...found.ids]).toEqual(theirs.ids[q]);
+        const found = withoutShares(index, queries.slice(q * DIM, (q + 1) * DIM), search, true);
+        if (tolerance < 1e-3) expect(found.ids).toEqual(theirs.ids[q]);
         for (let i = 0; i < 5; i++) {
           const their = (theirs.distances[q] as number[])[i] as number;
           const codes = name.includes('pq');

@@ -40,7 +40,8 @@ function refuse(what: string): AnnexError {
  * metric `cosine`, under an IndexRefineFlat for rerank, and under an IndexIDMap2 where ids are not 0, 1, 2 …. Narrow storages
  * become floats. nprobe, efSearch and the rerank factor are set to annex's defaults. Under `cosine` codes are compared by
  * l2, twice annex's distance; under `ip` with option `lengths`, which have no place there, distances are those of the codes
- * alone. The index is to be left as it is meanwhile.
+ * alone, and so they are of lists of pq under the other metrics, where annex counts a share of each row's error besides.
+ * The index is to be left as it is meanwhile.
  *
  * @throws AnnexError UNSUPPORTED for what FAISS has not (rabitq, spill, packed bits, removed rows in a graph), NOT_TRAINED,
  * CLOSED, INVALID_TYPE, OUT_OF_MEMORY

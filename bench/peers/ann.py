@@ -80,7 +80,7 @@ class Usearch:
 
 
 class Faiss:
-    """faiss.index_factory: factory; search: whatever ParameterSpace knows (nprobe, efSearch, k_factor_rf, …)."""
+    """faiss.index_factory: factory, seed (of the lists and of pq); search: whatever ParameterSpace knows (nprobe, efSearch, k_factor_rf, …)."""
 
     def __init__(self, dim, metric, params):
         import faiss
@@ -88,6 +88,9 @@ class Faiss:
         self.faiss = faiss
         kind = faiss.METRIC_L2 if metric == "l2" else faiss.METRIC_INNER_PRODUCT
         self.index = faiss.index_factory(dim, params["factory"], kind)
+        if "seed" in params:
+            lists = faiss.downcast_index(faiss.extract_index_ivf(self.index))
+            lists.cp.seed = lists.pq.cp.seed = params["seed"]
         self.space = faiss.ParameterSpace()
 
     @staticmethod

@@ -132,26 +132,40 @@ function wasmClaims(state: SweepState, dataset: string): Claim[] {
   return ratios(state, isGraph, peersOf('graph'), what, 1, 'single', [0.9, 0.95, 0.99]);
 }
 
-/** Plain product quantization of both at the same nprobe: the median ratio of rates, and the least difference of recalls. */
+/**
+ * Plain product quantization of both at the same nprobe, over all seeds: the median ratio of rates, and the least difference
+ * of mean recalls.
+ */
 function coded(state: SweepState, bits: number): { ratio: number; recall: number } | undefined {
   const form = bits === 8 ? /^IVF\d+,PQ\d+$/ : /^IVF\d+,PQ\d+x4fs$/;
-  const peer = state.systems.find(({ ours, params }) => !ours && form.test(String(params.factory)));
-  const our = state.systems.find(({ ours, params }) => {
+  const theirs = meansByNprobe(state, ({ ours, params }) => !ours && form.test(String(params.factory)));
+  const our = meansByNprobe(state, ({ ours, params }) => {
     const storage = params.storage as { codec?: string; bits?: number; rotation?: string } | undefined;
     const plain = storage?.codec === 'pq' && storage.bits === bits && (storage.rotation ?? 'none') === 'none';
     return ours && plain && (params.rerank ?? 'none') === 'none';
   });
-  if (peer === undefined || our === undefined) return undefined;
-  const theirs = new Map(
-    pointsOf([peer], 'batch').map((point): [unknown, CurvePoint] => [point.point.search.nprobe, point]),
-  );
-  const pairs = pointsOf([our], 'batch').flatMap((point) => {
-    const other = theirs.get(point.point.search.nprobe);
-    return other === undefined ? [] : [{ ratio: point.rate / other.rate, recall: point.recall - other.recall }];
+  const pairs = [...our].flatMap(([nprobe, { rate, recall }]) => {
+    const other = theirs.get(nprobe);
+    return other === undefined ? [] : [{ ratio: rate / other.rate, recall: recall - other.recall }];
   });
   if (pairs.length === 0) return undefined;
   return {
     ratio: spread(pairs.map(({ ratio }) => ratio)).median,
     recall: Math.min(...pairs.map(({ recall }) => recall)),
   };
+}
+
+function meansByNprobe(state: SweepState, choose: Choose): Map<unknown, { rate: number; recall: number }> {
+  const points = new Map<unknown, CurvePoint[]>();
+  for (const point of pointsOf(state.systems.filter(choose), 'batch')) {
+    const { nprobe } = point.point.search;
+    points.set(nprobe, [...(points.get(nprobe) ?? []), point]);
+  }
+  const mean = (values: readonly number[]): number => values.reduce((sum, value) => sum + value, 0) / values.length;
+  return new Map(
+    [...points].map(([nprobe, all]) => [
+      nprobe,
+      { rate: mean(all.map(({ rate }) => rate)), recall: mean(all.map(({ recall }) => recall)) },
+    ]),
+  );
 }

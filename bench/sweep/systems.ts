@@ -57,8 +57,8 @@ export function graphPeers(grid: Grid, quick = false, build: Params = BUILD): Sy
   ];
 }
 
-/** One index of FAISS, by its factory string. */
-export function faiss(factory: string, grid: Grid): SystemSpec {
+/** One index of FAISS, by its factory string; with a seed, one of codes alone in lists. */
+export function faiss(factory: string, grid: Grid, seed?: number): SystemSpec {
   const refined = /(^|,)(RFlat|Refine)/.test(factory);
   const list = /(^|,)IVF\d/.test(factory);
   const isGraph = /(^|,)HNSW\d/.test(factory) && !list;
@@ -71,22 +71,26 @@ export function faiss(factory: string, grid: Grid): SystemSpec {
     ? steps.flatMap((step) => grid.rerank.map((k_factor_rf): Params => ({ ...step, k_factor_rf })))
     : steps;
   return {
-    label: `FAISS ${factory}`,
+    label: `FAISS ${factory}${seed === undefined ? '' : ` seed ${seed}`}`,
     family: `FAISS ${factory.replace(/IVF\d+(_HNSW\d+)?/, 'IVF')}`,
     structure: list ? 'list' : isGraph ? 'graph' : 'flat',
     runner: 'python',
     system: 'faiss',
-    build: { factory },
+    build: seed === undefined ? { factory } : { factory, seed },
     search,
     batch: true,
     ours: false,
   };
 }
 
+/** Codes alone are compared at equal nprobe to a few thousandths of recall: lists of one seed differ by more than that. */
+const MORE_SEEDS = [1, 2, 3];
+
 /** `quick` leaves out what trains for long. */
 export function listPeers(dim: number, nlist: number, grid: Grid, quick = false): SystemSpec[] {
   const [m8, m4] = [subQuantizers(dim, 32), subQuantizers(dim, 64)];
-  return [
+  const codes = quick ? [] : [`IVF${nlist},PQ${m8}`, `IVF${nlist},PQ${m4}x4fs`];
+  const standard = [
     `IVF${nlist},Flat`,
     `IVF${nlist},SQ8`,
     `IVF${nlist},PQ${m8}`,
@@ -97,6 +101,7 @@ export function listPeers(dim: number, nlist: number, grid: Grid, quick = false)
   ]
     .filter((factory) => !quick || !/OPQ|PQ\d+(x4fs)?$/.test(factory))
     .map((factory) => faiss(factory, grid));
+  return [...standard, ...codes.flatMap((factory) => MORE_SEEDS.map((seed) => faiss(factory, grid, seed)))];
 }
 
 /**
@@ -125,7 +130,9 @@ export function ourLists(dim: number, nlist: number, grid: Grid, quick = false):
     { nlist, storage: pq(m4, 4, 'opq'), rerank: 'f32' },
     { nlist, storage: { codec: 'rabitq', bits: 1 }, rerank: 'f32' },
   ];
-  return all
+  const codes = quick ? [] : all.slice(2, 4);
+  const more = codes.flatMap((options) => MORE_SEEDS.map((seed) => ({ ...options, seed })));
+  return [...all, ...more]
     .filter(({ storage }) => !quick || !/opq|"bits":8/.test(JSON.stringify(storage ?? '')))
     .map((options) => ours('list', options, grid));
 }

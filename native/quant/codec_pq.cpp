@@ -15,7 +15,8 @@ namespace {
 constexpr Tag kCodebookTag = make_tag("CBOK");
 constexpr Tag kRotationTag = make_tag("ROTM");
 constexpr Tag kOriginTag = make_tag("ORIG");
-constexpr size_t kRowsAtOnce = 32;  // that encode rotates and codes together
+constexpr size_t kRowsAtOnce = 32;    // that encode rotates and codes together
+constexpr double kErrorShare = 0.15;  // of the square of a row's error, in its factor: see the header
 constexpr size_t kQueriesAtOnce = 16;
 
 constexpr size_t padded(size_t bytes) { return (bytes + 63) / 64 * 64; }
@@ -32,11 +33,15 @@ constexpr double kMostScale = 1e6;
 // at.
 constexpr float kRoundingDeviations = 4;
 
+double square_of(const float* x, size_t n) {
+  double sum = 0;
+  for (size_t d = 0; d < n; ++d) sum += static_cast<double>(x[d]) * x[d];
+  return sum;
+}
+
 // The length of a row over that of its code, of the given square; 1 where the code has none.
 float scale_of(const float* row, size_t dim, double coded_square) {
-  double square = 0;
-  for (size_t d = 0; d < dim; ++d) square += static_cast<double>(row[d]) * row[d];
-  const double scale = std::sqrt(square / coded_square);
+  const double scale = std::sqrt(square_of(row, dim) / coded_square);
   return coded_square > 0 && scale < kMostScale ? static_cast<float>(scale) : 1.0f;
 }
 
@@ -204,23 +209,27 @@ void PqCodec::encode_some(const float* const* rows, size_t n, const float* centr
   }
   for (size_t i = 0; i < n; ++i) std::memcpy(records + i * record_bytes_, codes + i * code_bytes, code_bytes);
   if (factors() == CodeFactors::none) return;
+  double missed[kRowsAtOnce] = {};  // squares of what a rotation to fewer dimensions leaves out
+  for (size_t i = 0; out < dim && i < n; ++i) {
+    missed[i] = std::max(0.0, square_of(gathered + i * dim, dim) - square_of(rotated + i * out, out));
+  }
   // c ← R (centre - origin)
   for (size_t d = 0; d < dim; ++d) {
     gathered[d] = (centre != nullptr ? centre[d] : 0.0f) - (origin_.size() != 0 ? origin_[d] : 0.0f);
   }
   rotate(gathered, 1, c, work);
-  double centre_square = 0;
-  for (size_t d = 0; options_.lengths && centre != nullptr && d < dim; ++d) {
-    centre_square += static_cast<double>(centre[d]) * centre[d];
-  }
+  const double centre_square = options_.lengths && centre != nullptr ? square_of(centre, dim) : 0;
+  float* p = gathered;
   for (size_t i = 0; i < n; ++i) {
-    float* p = rotated;
     quantizer_.decode(codes + i * code_bytes, p);
-    double sum = 0;
+    double sum = 0, error = missed[i];
     for (size_t d = 0; d < out; ++d) {
       sum += static_cast<double>(p[d]) * (static_cast<double>(p[d]) + 2 * static_cast<double>(c[d]));
+      const double e = static_cast<double>(rotated[i * out + d]) - static_cast<double>(p[d]);
+      error += e * e;
     }
-    const float factor = options_.lengths ? scale_of(rows[i], dim, centre_square + sum) : static_cast<float>(sum);
+    const float factor =
+        options_.lengths ? scale_of(rows[i], dim, centre_square + sum) : static_cast<float>(sum + kErrorShare * error);
     std::memcpy(records + i * record_bytes_ + code_bytes, &factor, sizeof factor);
   }
 }
