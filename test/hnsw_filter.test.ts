@@ -64,7 +64,7 @@ describe.each(['codes', 'plain'] as const)('filters, layout %s', (layout) => {
   it('stats tell which way a search went', () => {
     const ways = (graph: HnswIndex, filter: number[]): number[] => {
       const before = graph.stats();
-      graph.searchSync(pivot, k, { filter });
+      graph.searchSync(pivot, k, { filter, efSearch: 96 });
       const after = graph.stats();
       return [
         after.hops - before.hops,

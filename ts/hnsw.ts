@@ -50,8 +50,10 @@ export interface HnswCreatedWith extends CreatedWith {
 
 interface GraphSearch {
   /**
-   * Candidates of a query: more find better and take longer. Raised to k where it is less. Default 96. From 512 rows on
-   * this is an average over queries like the rows: one whose neighbours stand out has as few as a quarter, one that has
+   * Candidates of a query: more find better and take longer. Raised to k where it is less. Default: what finds 97 % of the
+   * ten nearest of some of the rows themselves, 32 … 256, learnt as the index grows; 96 below 512 rows, and no less than
+   * 96 with a filter or for more than ten. Queries unlike the rows may need more: see `tune` of annex/eval. From 512 rows
+   * on this is an average over queries like the rows: one whose neighbours stand out has as few as a quarter, one that has
    * many at much the same distance up to four times as many.
    */
   efSearch?: number | undefined;

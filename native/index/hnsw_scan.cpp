@@ -35,7 +35,7 @@ Status HnswSearch::prepare() {
   allowed_ = filter_.all() ? state_.live() : filter_.count();
   k_ = std::min(request_.k, allowed_);
   if (k_ == 0) return Status::ok;
-  ef_ = std::max(request_.params.ef_search == 0 ? kDefaultEf : request_.params.ef_search, k_);
+  ef_ = std::max(request_.params.ef_search == 0 ? default_ef() : request_.params.ef_search, k_);
   const Way cheapest_way = cheapest(ef_);
   if (!filter_.all()) way_ = cheapest_way;
   // Nodes that may not be returned take places in the pool. The more neighbors are looked for, the fewer candidates
@@ -51,6 +51,13 @@ Status HnswSearch::prepare() {
   most_ = std::clamp(most_, std::min(2 * pool_, graph.nodes), graph.nodes);
   const bool scans = way_ == Way::exact || way_ == Way::codes;
   return scans && !list_allowed() ? out_of_memory(allowed_ * 4) : Status::ok;
+}
+
+// What was learnt is for ten neighbors among all rows: more of them, or a filter, want no less than what is usual.
+size_t HnswSearch::default_ef() const {
+  const size_t usual = state_.reach.usual();
+  if (usual == 0) return kDefaultEf;
+  return k_ <= 10 && filter_.all() ? usual : std::max(usual, kDefaultEf);
 }
 
 // Also how far a walk may go.

@@ -35,6 +35,7 @@ class HnswSearch {
   };
   // hnsw_scan.cpp: the choice of the way, and scans
   Status prepare();
+  size_t default_ef() const;
   Way cheapest(size_t ef);
   bool list_allowed();
   Status scan_left(size_t threads);

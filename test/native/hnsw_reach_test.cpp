@@ -16,7 +16,7 @@ using testing::Parts;
 namespace {
 
 constexpr size_t kRows = 6000, kDim = 24, kQueries = 200, kNeighbors = 10;
-constexpr size_t kRatios = 12;  // where they start in the section
+constexpr size_t kRatios = 12, kUsual = 372;  // where they start in the section
 
 // Heaps of very different density: some queries have many near neighbors, others few.
 std::vector<float> heaps(size_t n, uint64_t seed, float shift = 0) {
@@ -58,10 +58,10 @@ double hops(AnnexIndex* index) {
   return stats.hops;
 }
 
-Answer search(AnnexIndex* handle, const std::vector<float>& queries, size_t ef) {
+Answer search(AnnexIndex* handle, const std::vector<float>& queries, size_t ef, size_t k = kNeighbors) {
   Index borrowed(std::vector<double>{});
   borrowed.handle = handle;
-  const Answer answer = borrowed.search(queries.data(), queries.size() / kDim, kNeighbors, 1, 0, nullptr, 0, ef);
+  const Answer answer = borrowed.search(queries.data(), queries.size() / kDim, k, 1, 0, nullptr, 0, ef);
   borrowed.handle = nullptr;
   return answer;
 }
@@ -154,6 +154,30 @@ void test_ratios() {
   CHECK(search(index.handle, heaps(20, 4), 30).counts == std::vector<uint32_t>(20, kNeighbors));
 }
 
+// Where no efSearch is given, one that was learnt finds about so many neighbors whatever the rows are like.
+void test_usual() {
+  for (const int metric : {ANNEX_L2, ANNEX_IP, ANNEX_COSINE, ANNEX_L1}) {
+    for (const bool one_heap : {false, true}) {
+      const auto make = [&](size_t n, uint64_t seed) {
+        return one_heap ? testing::around_centres(n, kDim, 1, seed, [](size_t) { return 1.0f; }) : heaps(n, seed);
+      };
+      const auto rows = make(kRows, 10), queries = make(kQueries, 11);
+      Index exact(kDim, metric, ANNEX_STORE_F32, ANNEX_SIDECAR_NONE), index(options(metric, ANNEX_LAYOUT_AUTO));
+      CHECK(exact.add(rows.data(), kRows) == ANNEX_OK);
+      CHECK(index.add(rows.data(), 500) == ANNEX_OK && reach_of(index).usual() == 0);
+      CHECK(search(index.handle, queries, 0) == search(index.handle, queries, 96));
+      CHECK(index.add(rows.data() + 500 * kDim, kRows - 500) == ANNEX_OK);
+      const size_t usual = reach_of(index).usual();
+      CHECK(usual >= 32 && usual <= 256);
+      const Answer got = search(index.handle, queries, 0);
+      CHECK(got == search(index.handle, queries, usual));
+      const double found = recall(exact.search(queries.data(), kQueries, kNeighbors), got);
+      if (!CHECK(found > 0.92)) std::printf("metric %d, usual %zu: recall %.4f\n", metric, usual, found);
+      CHECK(search(index.handle, queries, 0, 20) == search(index.handle, queries, std::max<size_t>(usual, 96), 20));
+    }
+  }
+}
+
 // Rows that are all equal, rows of which half are, and queries far from all of them.
 void test_extremes() {
   for (const int metric : {ANNEX_L2, ANNEX_IP, ANNEX_COSINE, ANNEX_L1}) {
@@ -198,6 +222,8 @@ void test_forged() {
   }
   CHECK(forged(8, -1.0f) == ANNEX_CORRUPT && forged(8, HUGE_VALF) == ANNEX_CORRUPT);
   CHECK(forged(8, 3e38f) == ANNEX_OK && forged(8, 0.0f) == ANNEX_OK);
+  CHECK(forged(kUsual, 257u) == ANNEX_CORRUPT && forged(kUsual, UINT32_MAX) == ANNEX_CORRUPT);
+  CHECK(forged(kUsual, 256u) == ANNEX_OK && forged(kUsual, 0u) == ANNEX_OK);
   CHECK(forged(0, uint64_t{0}) == ANNEX_CORRUPT && forged(0, UINT64_MAX) == ANNEX_OK);
 }
 
@@ -206,6 +232,7 @@ void test_forged() {
 int main() {
   test_work_and_recall();
   test_ratios();
+  test_usual();
   test_extremes();
   test_forged();
   return testing::finish("hnsw_reach_test");
