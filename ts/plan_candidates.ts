@@ -20,13 +20,10 @@ interface Blocks {
 /** From so many dimensions on lists hold narrow copies, and the rows lie apart. */
 const NARROW = 32;
 
-const BLOCK_BYTES = 2 ** 23;
+const BLOCK_BYTES = 2 ** 21;
 const BLOCK_ROWS = 65536;
 
-/**
- * Rows of a block, a power of two, so that they take up to 8 MiB (2 in WebAssembly, which is nearly the same), and the
- * bytes of one with all that lies beside it.
- */
+/** Rows of a block, a power of two, so that they take up to 2 MiB; and the bytes of one with all that lies beside it. */
 function blockShape(
   { codec, sidecar = false }: Blocks,
   dim: number,

@@ -1,5 +1,5 @@
-// Items of one size in blocks, so that growing never moves more than one block and each block can have huge pages. Only
-// the last block may be smaller; it grows by a quarter at most.
+// Items of one size in blocks of about 2 MiB, so that growing never moves more than one block and each block can have
+// huge pages. Only the last block may be smaller; it grows by a quarter at most.
 #pragma once
 #include <algorithm>
 #include <bit>
@@ -11,14 +11,6 @@
 #include "base/round.h"
 
 namespace annex {
-
-/// A block takes no more than this, and more than half: several huge pages, so that most of a block lies in whole ones
-/// whatever an item takes, and what is narrower beside it has one, too. WebAssembly has none, and less room for holes.
-#if defined(__wasm__)
-inline constexpr size_t kBlockBytes = size_t{2} << 20;
-#else
-inline constexpr size_t kBlockBytes = 4 * kHugePage;
-#endif
 
 /// How many items a block of at most `most` has room for when it holds so many: by a quarter more at most, and a
 /// function of that number alone, so that memory does not depend on the pieces in which they came.
@@ -50,12 +42,12 @@ class Blocks {
       const size_t room = block_room(std::min(count - before_last, block_items()), block_items());
       auto* grown = static_cast<uint8_t*>(aligned_allocate(room * stride_));
       if (grown == nullptr || (last == 0 && !blocks_.push(nullptr))) {
-        aligned_release(grown, room * stride_);
+        aligned_release(grown);
         return false;
       }
       uint8_t*& block = blocks_[blocks_.size() - 1];
       if (last != 0) std::memcpy(grown, block, last * stride_);
-      aligned_release(block, last * stride_);
+      aligned_release(block);
       block = grown;
       capacity_ = before_last + room;
     }
@@ -66,11 +58,10 @@ class Blocks {
   void truncate(size_t count) {
     const size_t needed = (count + block_items() - 1) >> shift_;
     while (blocks_.size() > needed) {
-      const size_t before = (blocks_.size() - 1) << shift_;
-      if (blocks_.size() > borrowed_) aligned_release(blocks_[blocks_.size() - 1], (capacity_ - before) * stride_);
+      if (blocks_.size() > borrowed_) aligned_release(blocks_[blocks_.size() - 1]);
       blocks_.pop();
       borrowed_ = std::min(borrowed_, blocks_.size());
-      capacity_ = before;
+      capacity_ = blocks_.size() << shift_;
     }
   }
 
@@ -106,7 +97,7 @@ class Blocks {
  private:
   static unsigned shift_for(size_t stride) {
     unsigned shift = 4;
-    while (shift < 20 && (stride << (shift + 1)) <= kBlockBytes) ++shift;
+    while (shift < 20 && (stride << (shift + 1)) <= kHugePage) ++shift;
     return shift;
   }
 

@@ -1,7 +1,7 @@
 // A growable array of plain data that reports a failed allocation instead of throwing (WebAssembly is built without
-// exceptions), aligned to cache lines; large ones are pages of their own, huge ones where the system has them, since
-// scans are bound by the TLB as much as by the bus. A buffer can also stand on memory of somebody else (a file in
-// memory): it is used and changed in place, and left alone as soon as the buffer must grow.
+// exceptions), aligned to cache lines; large ones to 2 MiB with huge pages asked for, since scans are bound by the TLB
+// as much as by the bus. A buffer can also stand on memory of somebody else (a file in memory): it is used and
+// changed in place, and left alone as soon as the buffer must grow.
 #pragma once
 #include <cstddef>
 #include <cstdint>
@@ -15,68 +15,30 @@
 #include <sys/mman.h>
 #endif
 
-#include "base/round.h"
-
 namespace annex {
 
 inline constexpr size_t kCacheLine = 64;
 inline constexpr size_t kHugePage = size_t{1} << 21;
 
-#if defined(__linux__)
-#if defined(__SANITIZE_ADDRESS__)
-#define ANNEX_MAPS_LARGE 0  // a sanitizer watches what its heap gives
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer)
-#define ANNEX_MAPS_LARGE 0
-#endif
-#endif
-#ifndef ANNEX_MAPS_LARGE
-#define ANNEX_MAPS_LARGE 1
-#endif
-#endif
-
-#if ANNEX_MAPS_LARGE
-// From 2 MiB on memory comes from the system and goes back to it: a heap keeps what growing leaves behind.
-inline size_t mapped_bytes(size_t bytes) { return round_up(bytes, size_t{65536}); }  // whole pages of any size
-
-inline void* map_large(size_t bytes) {
-  const size_t mapped = mapped_bytes(bytes);
-  void* found = mmap(nullptr, mapped + kHugePage, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-  if (found == MAP_FAILED) return nullptr;
-  auto* start = static_cast<uint8_t*>(found);
-  const size_t before = (kHugePage - reinterpret_cast<uintptr_t>(start) % kHugePage) % kHugePage;
-  if (before != 0) munmap(start, before);
-  munmap(start + before + mapped, kHugePage - before);
-  madvise(start + before, bytes / kHugePage * kHugePage, MADV_HUGEPAGE);
-  return start + before;
-}
-#endif
-
 inline void* aligned_allocate(size_t bytes) {
 #if defined(_WIN32)
   return _aligned_malloc(bytes, kCacheLine);
+#elif defined(__linux__)
+  const size_t alignment = bytes >= kHugePage ? kHugePage : kCacheLine;
+  void* pointer = nullptr;
+  if (posix_memalign(&pointer, alignment, bytes) != 0) return nullptr;
+  if (bytes >= kHugePage) madvise(pointer, bytes / kHugePage * kHugePage, MADV_HUGEPAGE);
+  return pointer;
 #else
-#if ANNEX_MAPS_LARGE
-  if (bytes >= kHugePage) return map_large(bytes);
-#endif
   void* pointer = nullptr;
   return posix_memalign(&pointer, kCacheLine, bytes) == 0 ? pointer : nullptr;
 #endif
 }
 
-/// `bytes` as they were asked for.
-inline void aligned_release(void* pointer, size_t bytes) {
+inline void aligned_release(void* pointer) {
 #if defined(_WIN32)
-  (void)bytes;
   _aligned_free(pointer);
 #else
-#if ANNEX_MAPS_LARGE
-  if (bytes >= kHugePage) {
-    if (pointer != nullptr) munmap(pointer, mapped_bytes(bytes));
-    return;
-  }
-#endif
-  (void)bytes;
   std::free(pointer);
 #endif
 }
@@ -161,7 +123,7 @@ class Buffer {
 
  private:
   void release() {
-    if (!borrowed_) aligned_release(data_, capacity_ * sizeof(T));
+    if (!borrowed_) aligned_release(data_);
   }
 
   T* data_ = nullptr;

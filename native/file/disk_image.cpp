@@ -39,10 +39,10 @@ void Image::release() {
   if (mapped_) {
     munmap(data_, static_cast<size_t>(bytes_));
   } else {
-    aligned_release(data_, static_cast<size_t>(bytes_));
+    aligned_release(data_);
   }
 #else
-  aligned_release(data_, static_cast<size_t>(bytes_));
+  aligned_release(data_);
 #endif
   data_ = nullptr;
   bytes_ = 0;

@@ -14,6 +14,7 @@
 namespace annex {
 namespace {
 
+constexpr size_t kBlockBytes = size_t{2} << 20;
 constexpr size_t kSliceRows = 256;  // rows one thread codes at a time
 
 }  // namespace

@@ -26,7 +26,7 @@ struct RowShape {
   bool has_norms() const { return metric == Metric::l2 || metric == Metric::ip || metric == Metric::cosine; }
   bool float_input() const { return scalar <= Scalar::sq8; }
   size_t alignment() const { return scalar == Scalar::sq8 ? 4 : 1; }
-  /// A power of two of rows, which take up to kBlockBytes.
+  /// A power of two of rows, such that a block is about 2 MiB.
   size_t block_rows() const;
 };
 
