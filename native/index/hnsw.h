@@ -42,6 +42,8 @@ struct HnswState {
   }
   void swap(HnswState& other) noexcept;
   size_t live() const { return graph.nodes - removed_count; }
+  /// Whether what a walk goes by is not what decides.
+  bool estimates() const { return codes != nullptr || has_wide; }
   const RowStore& widest() const { return has_wide ? wide : rows; }
 };
 

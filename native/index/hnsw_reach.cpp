@@ -7,17 +7,17 @@
 
 #include "base/of_thread.h"
 #include "base/parallel.h"
+#include "base/steps.h"
 #include "index/hnsw_links.h"
 
 namespace annex {
 namespace {
 
 constexpr Tag kReachTag = make_tag("RCHD");
-constexpr size_t kMore = 6;  // candidates beyond k that are kept: estimates err
 constexpr size_t kLeastSamples = 64, kMostSamples = 256;
 constexpr size_t kNodesPerSample = 32;
 constexpr size_t kMostPool = 1024;
-constexpr size_t kStepSamples = 32;
+constexpr size_t kStepSamples = 32 / kStepParts;
 constexpr double kMostRatio = 1e6;
 constexpr size_t kNearest = 10;   // neighbors that the usual pool is to find
 constexpr size_t kWeighed = 64;   // candidates of a long walk among which they are
@@ -26,9 +26,13 @@ constexpr size_t kUsual[] = {32, 48, 64, 96, 128, 192, 256};
 
 }  // namespace
 
-Reach HnswReach::of(size_t k, size_t ef, size_t nodes) const {
-  if (!known() || ef >= nodes) return Reach::nearest(std::min(ef, nodes));
-  return {std::min(most_of(ef), nodes), least_of(k + kMore, ef), k - 1, static_cast<float>(ratio(k, ef)), 0};
+Reach HnswReach::of(size_t k, size_t ef, size_t nodes, bool estimates) const {
+  Reach reach = Reach::nearest(std::min(ef, nodes));
+  if (known() && ef < nodes) {
+    reach = {std::min(most_of(ef), nodes), least_of(k, ef), k - 1, static_cast<float>(ratio(k, ef))};
+  }
+  if (estimates) reach.more = kSpare;
+  return reach;
 }
 
 // Between the powers of two, and beyond them as from the last but one to the last.
@@ -165,8 +169,8 @@ bool HnswReachSample::look_near(const Place<Graph>& place, size_t sample) {
   const RowShape& shape = place.rows.shape();
   LinkWork& work = of_thread<LinkWork>();
   WalkMemory& walk = work.walk;
-  Reach reach = reach_.of(kNearest, kUsual[pass_ - 1], nodes_);
-  if (!work.prepare(nodes_, shape.dim, reach.most, place.graph.room(0), pool_ + 1)) return false;
+  Reach reach = reach_.of(kNearest, kUsual[pass_ - 1], nodes_, place.codes != nullptr);
+  if (!work.prepare(nodes_, shape.dim, reach.room(), place.graph.room(0), pool_ + 1)) return false;
   const uint32_t slot = slot_of(sample);
   if (shape.metric == Metric::ip) reach.offset = reach_.longest_ * place.rows.norm(slot);
   with_space(place.rows, place.codes, work.space, [&](auto& space) {

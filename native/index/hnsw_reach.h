@@ -21,8 +21,10 @@ class HnswReach {
   /// True when `nodes` nodes are so many more than it learnt from that it should learn anew.
   bool outgrown(size_t nodes) const { return nodes >= kLeastNodes && nodes >= learnt_from_ + learnt_from_ / 2; }
   bool known() const { return learnt_from_ != 0; }
-  /// Of a walk for the k nearest with `ef` candidates on the average, k ≤ ef.
-  Reach of(size_t k, size_t ef, size_t nodes) const;
+  /// Candidates that are kept and looked at, though not expanded, where estimates order them.
+  static constexpr size_t kSpare = 6;
+  /// Of a walk for the k nearest with `ef` candidates on the average, k ≤ ef; by estimates or by distances.
+  Reach of(size_t k, size_t ef, size_t nodes, bool estimates) const;
   /// The efSearch that finds some 97 of 100 of the ten nearest; 0 where that is not known.
   size_t usual() const { return usual_; }
   /// The greatest length of a row.

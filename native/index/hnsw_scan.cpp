@@ -46,7 +46,7 @@ Status HnswSearch::prepare() {
   if (way_ != Way::walk) pool_ = std::min(ef_, graph.nodes);
   if (way_ == Way::walk) {
     const auto with_others = [&](size_t n) { return static_cast<size_t>(std::ceil(static_cast<double>(n) / share)); };
-    reach_ = state_.reach.of(std::min(with_others(k_), pool_), pool_, graph.nodes);
+    reach_ = state_.reach.of(std::min(with_others(k_), pool_), pool_, graph.nodes, state_.estimates());
   }
   most_ = std::clamp(most_, std::min(2 * pool_, graph.nodes), graph.nodes);
   const bool scans = way_ == Way::exact || way_ == Way::codes;

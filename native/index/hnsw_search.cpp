@@ -19,7 +19,6 @@ namespace {
 constexpr size_t kTaskQueries = 32;
 constexpr size_t kLanePool = 4096;  // longer pools need their cache for themselves
 constexpr size_t kFewQueries = 4;   // fewer are faster on one thread
-constexpr size_t kRankedMore = 6;   // candidates beyond k that are always looked at
 constexpr size_t kRankedRows = 8;   // then so many at a time
 constexpr double kDeviations = 3;   // of the error of estimates, within which a candidate is looked at
 
@@ -107,7 +106,7 @@ Status HnswSearch::search_apart(Work& work, size_t begin, size_t end) {
 // Several walks in turns: see LaneWalk.
 Status HnswSearch::search_in_turns(Work& work, size_t begin, size_t end) {
   const size_t count = std::min(end - begin, kLanes);
-  if (!reserve(work, count, reach_.most)) return Status::out_of_memory;
+  if (!reserve(work, count, reach_.room())) return Status::out_of_memory;
   Status status = Status::ok;
   uint32_t again[kTaskQueries];
   size_t again_count = 0;
@@ -155,7 +154,7 @@ Status HnswSearch::search_in_turns(Work& work, size_t begin, size_t end) {
 }
 
 Status HnswSearch::search_one(Work& work, size_t q) {
-  if (!reserve(work, 1, std::max(reach_.most, most_))) return Status::out_of_memory;
+  if (!reserve(work, 1, std::max(reach_.room(), most_))) return Status::out_of_memory;
   const size_t found = fill_pool(work, q);
   // Where what may be returned lies far from the query, distances differ less than estimates err: then all are ranked.
   if (!rank(work, work.walk, q, found, filter_.all() ? 0 : found)) leave(q);
@@ -216,9 +215,9 @@ bool HnswSearch::enough(const WalkMemory& memory, size_t pooled) const {
 bool HnswSearch::rank(Work& work, const WalkMemory& memory, size_t q, size_t pooled, size_t at_least) {
   TopK heap(work.neighbors.data(), k_);
   const RowScorer::Query scored = scored_query(q);
-  const bool estimates = state_.codes != nullptr || state_.has_wide;
+  const bool estimates = state_.estimates();
   const float unit = state_.codes != nullptr ? state_.codes->coder.unit() : 1;
-  at_least = std::max(at_least, k_ + kRankedMore);
+  at_least = std::max(at_least, k_ + HnswReach::kSpare);
   const uint64_t* pool = memory.pool.data();
   double errors = 0, squares = 0;
   size_t taken = 0, i = 0;

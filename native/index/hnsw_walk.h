@@ -54,26 +54,36 @@ class Visited {
   uint32_t seen_[kRemembered];
 };
 
-/// Which candidates a walk keeps in its pool, and expands.
+/// Which candidates a walk expands, and keeps in its pool.
 struct Reach {
-  size_t most;   // at most
+  size_t most;   // expanded at most
   size_t least;  // so many, however far they are; beyond, those within `ratio` times the distance of that in `place`
   size_t place = 0;  // less than `least`
   float ratio = std::numeric_limits<float>::infinity();
   float offset = 0;  // added to distances makes them at least zero
+  size_t more = 0;   // kept behind those that are expanded
 
   /// The nearest `ef`.
   static Reach nearest(size_t ef) { return {ef, ef}; }
-  /// The greatest key that is kept by a pool which holds these.
+  /// Candidates that a pool has to have room for.
+  size_t room() const { return most + more; }
+  /// The greatest key that is expanded in a pool which holds these.
   uint64_t limit(const uint64_t* pool, size_t size) const {
     if (size <= least) return UINT64_MAX;
     const float distance = std::max(0.0f, key_distance(pool[place]) + offset);
     return std::max(pool[least - 1], pool_key(distance * ratio - offset, kSlotMask));
   }
-  /// Drops what is not kept from the end of a pool.
-  void trim(Candidates* pool) const {
-    pool->limit = limit(pool->keys, pool->size);
-    while (pool->size > least && pool->keys[pool->size - 1] > pool->limit) --pool->size;
+  /// Drops what is not kept from the end of a pool; `*expanded`, how many of its first are to be expanded, follows it.
+  void trim(Candidates* pool, size_t* expanded) const {
+    const uint64_t greatest = limit(pool->keys, pool->size);
+    const size_t within = std::min(pool->size, most);
+    size_t ends = std::min(*expanded, within);
+    while (ends > least && pool->keys[ends - 1] > greatest) --ends;
+    while (ends < within && pool->keys[ends] <= greatest) ++ends;
+    *expanded = ends;
+    const size_t kept = ends + more;
+    pool->limit = pool->size < kept ? UINT64_MAX : std::max(greatest, pool->keys[kept - 1]);
+    pool->size = std::min(pool->size, kept);
     pool->next = std::min(pool->next, pool->size);
   }
 };
@@ -138,7 +148,8 @@ class LayerWalk {
   /// From the `size` ascending keys that the pool holds.
   void start(int layer, const Reach& reach, size_t size) {
     reach_ = reach;
-    pool_ = {memory_.pool.data(), size, reach.most, UINT64_MAX, 0};
+    pool_ = {memory_.pool.data(), size, reach.room(), UINT64_MAX, 0};
+    expanded_ = size;
     layer_ = layer;
     room_ = graph_.room(layer);
     at_ = waiting_ = 0;
@@ -147,11 +158,11 @@ class LayerWalk {
   }
   /// The next step; false where there was none left: then the pool is complete.
   bool step() {
-    if (pool_.next == pool_.size && waiting_ == 0) {
+    if (pool_.next >= expanded_ && waiting_ == 0) {
       memory_.visited.clear();
       return false;
     }
-    const uint32_t* links = pool_.next < pool_.size ? graph_.links(expand_next(&pool_), layer_) : nullptr;
+    const uint32_t* links = pool_.next < expanded_ ? graph_.links(expand_next(&pool_), layer_) : nullptr;
     List& fresh = lists_[at_];
     at_ = at_ == kLate ? 0 : at_ + 1;
     List& oldest = lists_[at_];
@@ -167,17 +178,17 @@ class LayerWalk {
     kernels_.add_candidates(&pool_, distances, oldest.slots, oldest.count);
     waiting_ -= oldest.count;
     oldest.count = 0;
-    reach_.trim(&pool_);
+    reach_.trim(&pool_, &expanded_);
     return true;
   }
   /// Asks for the links of the candidate that is expanded next.
   void ask_for_next() const {
-    if (pool_.next < pool_.size) ask_for_links(pool_.next);
+    if (pool_.next < expanded_) ask_for_links(pool_.next);
   }
   /// The same, and for those of the one after it.
   void ask_for_next_two() const {
     ask_for_next();
-    for (size_t i = pool_.next + 1; i < pool_.size; ++i) {
+    for (size_t i = pool_.next + 1; i < expanded_; ++i) {
       if ((pool_.keys[i] & 1) == 0) return ask_for_links(i);
     }
   }
@@ -199,6 +210,7 @@ class LayerWalk {
   WalkMemory& memory_;
   Reach reach_{};
   Candidates pool_{};
+  size_t expanded_ = 0;  // so many of its first are, or are to be
   int layer_ = 0;
   size_t room_ = 0;
   List lists_[kLate + 1];  // in turn; the one at `at_` is the next to be filled

@@ -124,21 +124,21 @@ void test_ratios() {
   Index index(options(ANNEX_L2, ANNEX_LAYOUT_AUTO));
   CHECK(index.add(rows.data(), 500) == ANNEX_OK);
   CHECK(!reach_of(index).known());
-  const annex::Reach before = reach_of(index).of(10, 40, 500);
+  const annex::Reach before = reach_of(index).of(10, 40, 500, false);
   CHECK(before.most == 40 && before.least == 40);
   CHECK(index.add(rows.data() + 500 * kDim, kRows - 500) == ANNEX_OK);
   const annex::HnswReach& reach = reach_of(index);
   for (const size_t k : {1, 3, 10, 100, 256, 1000, 5000}) {
     float last = 1;
     for (size_t ef = k; ef < kRows; ef += 1 + ef / 3) {
-      const annex::Reach of = reach.of(k, ef, kRows);
+      const annex::Reach of = reach.of(k, ef, kRows, false);
       CHECK(of.ratio >= last && std::isfinite(of.ratio) && of.place < of.least && of.least <= kRows + 16);
       CHECK(of.most >= std::min(ef, kRows) && of.most <= 4 * ef);
       last = of.ratio;
     }
-    CHECK(reach.of(k, k, kRows).ratio == 1);
+    CHECK(reach.of(k, k, kRows, false).ratio == 1);
   }
-  CHECK(reach.of(10, kRows, kRows).most == kRows && reach.of(10, kRows, kRows).least == kRows);
+  CHECK(reach.of(10, kRows, kRows, false).most == kRows && reach.of(10, kRows, kRows, false).least == kRows);
   // It is learnt anew when the index has grown, and when it is compacted.
   const Bytes first = testing::save(index.handle);
   CHECK(index.add(rows.data(), 1000) == ANNEX_OK);
@@ -152,6 +152,41 @@ void test_ratios() {
   CHECK(search(index.handle, heaps(20, 4), 30).counts == std::vector<uint32_t>(20, kNeighbors));
   CHECK(index.write(ANNEX_COMPACT, nullptr, 0, nullptr) == ANNEX_OK && reach_of(index).known());
   CHECK(search(index.handle, heaps(20, 4), 30).counts == std::vector<uint32_t>(20, kNeighbors));
+}
+
+// What a pool keeps, and how many of that are expanded, against a definition by counting; and what it does not let in
+// would not have been kept.
+void test_trim() {
+  testing::Random random(5);
+  for (int round = 0; round < 3000; ++round) {
+    annex::Reach reach = annex::Reach::nearest(1 + random.below(20));
+    reach.least = 1 + random.below(reach.most);
+    reach.place = random.below(reach.least);
+    reach.ratio =
+        random.below(4) == 0 ? std::numeric_limits<float>::infinity() : 1 + 0.25f * static_cast<float>(random.below(8));
+    reach.more = random.below(8);
+    std::vector<uint64_t> keys(1 + random.below(reach.room()));
+    for (uint64_t& key : keys)
+      key = annex::pool_key(static_cast<float>(random.below(40)), static_cast<uint32_t>(random.below(1000)));
+    std::sort(keys.begin(), keys.end());
+    const auto expanded_of = [&](const std::vector<uint64_t>& pool) {
+      size_t n = 0;
+      while (n < std::min(pool.size(), reach.most) &&
+             (n < reach.least || pool[n] <= reach.limit(pool.data(), pool.size())))
+        ++n;
+      return n;
+    };
+    std::vector<uint64_t> trimmed = keys;
+    annex::Candidates pool{trimmed.data(), keys.size(), reach.room(), UINT64_MAX, random.below(keys.size() + 1)};
+    size_t expanded = random.below(keys.size() + 1);
+    reach.trim(&pool, &expanded);
+    CHECK(expanded == expanded_of(keys));
+    CHECK(pool.size == std::min(keys.size(), expanded + reach.more) && pool.next <= pool.size);
+    if (pool.size == pool.most || pool.limit == UINT64_MAX) continue;
+    std::vector<uint64_t> more(keys.begin(), keys.begin() + static_cast<ptrdiff_t>(pool.size));
+    more.push_back(pool.limit + 1);
+    CHECK(expanded_of(more) == expanded && expanded + reach.more < more.size());
+  }
 }
 
 // Where no efSearch is given, one that was learnt finds about so many neighbors whatever the rows are like.
@@ -232,6 +267,7 @@ void test_forged() {
 int main() {
   test_work_and_recall();
   test_ratios();
+  test_trim();
   test_usual();
   test_extremes();
   test_forged();
