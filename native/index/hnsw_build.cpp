@@ -6,6 +6,7 @@
 #include "base/of_thread.h"
 #include "base/parallel.h"
 #include "base/random.h"
+#include "base/steps.h"
 #include "index/hnsw_links.h"
 
 namespace annex {
@@ -13,8 +14,8 @@ namespace {
 
 constexpr size_t kMostBatch = 2048;
 constexpr size_t kLeastBatch = 16;
-constexpr size_t kStepWork = size_t{128} * 200 * 256;  // nodes × efConstruction × dim of one step
-constexpr size_t kStepGroups = 4096;
+constexpr size_t kStepWork = size_t{128} * 200 * 256 / kStepParts;  // nodes × efConstruction × dim of one step
+constexpr size_t kStepGroups = 4096 / kStepParts;
 constexpr size_t kTaskNodes = 4;
 constexpr size_t kTaskGroups = 32;
 

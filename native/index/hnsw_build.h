@@ -24,7 +24,7 @@ class HnswBuilder {
 
   /// Slots [first, first + count) become nodes: they have been opened in the graph.
   Status begin(uint32_t first, size_t count);
-  /// The next part: some tens of milliseconds of one thread.
+  /// The next part (base/steps.h).
   Status step(const int32_t* cancel);
   bool finished() const { return linked_ == order_.size(); }
   size_t done() const { return linked_ + (searched_ - linked_) / 2; }

@@ -4,13 +4,14 @@
 #include <atomic>
 
 #include "base/parallel.h"
+#include "base/steps.h"
 #include "kernels/dispatch.h"
 
 namespace annex {
 namespace {
 
 constexpr size_t kSample = 4096;
-constexpr size_t kStepRows = 16384;
+constexpr size_t kStepRows = 16384 / kStepParts;
 constexpr size_t kSliceRows = 256;
 
 }  // namespace

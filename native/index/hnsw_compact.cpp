@@ -6,14 +6,15 @@
 
 #include "base/of_thread.h"
 #include "base/parallel.h"
+#include "base/steps.h"
 #include "index/hnsw_links.h"
 
 namespace annex {
 namespace {
 
-constexpr size_t kStepBytes = size_t{32} << 20;  // of rows copied in one step
-constexpr size_t kStepMended = 4096;
-constexpr size_t kStepJoined = 16384;
+constexpr size_t kStepBytes = (size_t{32} << 20) / kStepParts;  // of rows copied in one step
+constexpr size_t kStepMended = 4096 / kStepParts;
+constexpr size_t kStepJoined = 16384 / kStepParts;
 constexpr size_t kSlice = 64;
 constexpr size_t kPassed = 256;  // removed nodes that are looked through for one list
 constexpr size_t kGathered = 8;  // candidates, in lengths of a list

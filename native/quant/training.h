@@ -3,6 +3,8 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "base/steps.h"
+
 namespace annex {
 
 /// How far a training is, after a step.
@@ -13,11 +15,7 @@ struct TrainProgress {
   bool rotating = false;  // at the rotation that precedes codebooks
 };
 
-/// Multiply-adds of one step: some 50 ms of one thread. Where steps end has no influence on what is computed.
-#if defined(__wasm__)
-inline constexpr double kStepWork = 0x1p28;
-#else
-inline constexpr double kStepWork = 0x1p30;
-#endif
+/// Multiply-adds of one step. Where steps end has no influence on what is computed.
+inline constexpr double kStepWork = 0x1p30 / kStepParts;
 
 }  // namespace annex
