@@ -13,7 +13,7 @@ namespace annex {
 namespace {
 
 constexpr size_t kStepBytes = (size_t{32} << 20) / kStepParts;  // of rows copied in one step
-constexpr size_t kStepMended = 4096 / kStepParts;
+constexpr size_t kStepMended = 1024 / kStepParts;
 constexpr size_t kStepJoined = 16384 / kStepParts;
 constexpr size_t kSlice = 64;
 constexpr size_t kPassed = 256;  // removed nodes that are looked through for one list

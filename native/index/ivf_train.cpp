@@ -12,6 +12,7 @@ namespace {
 constexpr size_t kGoodRows = 39;      // a list, below which centroids are poorly known
 constexpr size_t kCodecRows = 65536;  // worth having for codebooks, however few the lists
 constexpr size_t kAppendRows = 4096;
+constexpr size_t kAssignedRows = 256;  // at least at a time: their lists are found together
 
 uint64_t next_random(uint64_t* state) {  // splitmix64 (Steele, Lea and Flood 2014)
   uint64_t z = (*state += 0x9E3779B97F4A7C15u);
@@ -101,7 +102,7 @@ Status IvfTrainer::end_kmeans(const int32_t* cancel) {
       scaled[i] = static_cast<float>(scaled[i] * length);
     }
   }
-  return begin_codec(scaled.data(), cancel);
+  return set_centroids(scaled.data(), cancel);
 }
 
 // A flat index has one centre for all.
@@ -112,50 +113,63 @@ Status IvfTrainer::find_mean(const int32_t* cancel) {
   }
   Buffer<float> mean;
   const Status status = mean_of(sample_.data(), kept_, index_.shape_.dim, &mean);
-  return status == Status::ok ? begin_codec(mean.data(), cancel) : status;
+  return status == Status::ok ? set_centroids(mean.data(), cancel) : status;
 }
 
-// The centroids as a small flat index, and the sample's rows less their centroids for the codec.
-Status IvfTrainer::begin_codec(const float* centroids, const int32_t* cancel) {
+// The centroids as a small flat index.
+Status IvfTrainer::set_centroids(const float* centroids, const int32_t* cancel) {
   const size_t nlist = index_.options_.nlist;
   const size_t dim = index_.shape_.dim;
   if (!centroids_.reserve(nlist)) return out_of_memory(nlist * dim * sizeof(float));
-  Status status = centroids_.encode(0, centroids, nlist, 0, cancel);
+  const Status status = centroids_.encode(0, centroids, nlist, 0, cancel);
   if (status != Status::ok) return status;
   centroids_.set_size(nlist);
   (void)centroid_ids_.reserve(nlist, true);
   for (size_t l = 0; l < nlist; ++l) centroid_ids_.append(static_cast<int64_t>(l));
-  if (index_.codec_ == nullptr) return Status::ok;
+  if (index_.codec_ == nullptr) {
+    stage_ = Stage::done;
+    return Status::ok;
+  }
+  // The mean of the centroids, for codecs that gain by an origin near all rows.
+  stage_ = Stage::residuals;
+  return mean_of(centroids, nlist, dim, &origin_);
+}
 
+// The sample's rows less their centroids, a part of them; then the codec's training begins.
+Status IvfTrainer::residuals_part(const int32_t* cancel) {
+  const size_t dim = index_.shape_.dim;
+  const size_t copies = index_.copies();
   // Residuals take the rows' place, unless the codec wants both.
   const bool wants_rows = index_.codec_->options().anisotropic != 0;
-  if (wants_rows) {
+  if (wants_rows && residuals_ == 0) {
     if (!rows_.resize(kept_ * dim)) return out_of_memory(kept_ * dim * sizeof(float));
     std::memcpy(rows_.data(), sample_.data(), kept_ * dim * sizeof(float));
   }
   const IvfEncoder encoder(centroids_, centroid_ids_, index_.options_, index_.codec_, index_.lists_.layout());
-  const size_t copies = index_.copies();
   Buffer<uint32_t> lists;
   if (!lists.resize(std::min(kept_, kAppendRows) * copies)) return out_of_memory(kAppendRows * copies * 4);
-  for (size_t done = 0; done < kept_ && index_.options_.residual; done += kAppendRows) {
-    const size_t count = std::min(kAppendRows, kept_ - done);
-    float* rows = sample_.data() + done * dim;
-    status = encoder.assign(rows, count, lists.data(), cancel);
+  if (!index_.options_.residual) residuals_ = kept_;
+  const double cost = static_cast<double>((index_.options_.nlist + 1) * dim);
+  for (double work = 0; residuals_ < kept_ && work < kStepWork;) {
+    const size_t fits = std::max(kAssignedRows, static_cast<size_t>((kStepWork - work) / cost));
+    const size_t count = std::min({kAppendRows, fits, kept_ - residuals_});
+    float* rows = sample_.data() + residuals_ * dim;
+    const Status status = encoder.assign(rows, count, lists.data(), cancel);
     if (status != Status::ok) return status;
     for (size_t i = 0; i < count; ++i) {
       // What goes into second lists is coded as well: every other row stands for that.
-      uint32_t list = lists[i * copies + i % copies];
+      uint32_t list = lists[i * copies + (residuals_ + i) % copies];
       if (list == UINT32_MAX) list = lists[i * copies];
       const float* centroid = reinterpret_cast<const float*>(centroids_.row(list));
       for (size_t d = 0; d < dim; ++d) rows[i * dim + d] -= centroid[d];
     }
+    residuals_ += count;
+    work += cost * static_cast<double>(count);
   }
-  // The mean of the centroids, for codecs that gain by an origin near all rows.
-  Buffer<float> origin;
-  status = mean_of(centroids, nlist, dim, &origin);
-  if (status != Status::ok) return status;
+  if (residuals_ < kept_) return Status::ok;
   coding_ = true;
-  return index_.codec_->train_open(sample_.data(), kept_, origin.data(), 0, wants_rows ? rows_.data() : nullptr);
+  stage_ = Stage::codec;
+  return index_.codec_->train_open(sample_.data(), kept_, origin_.data(), 0, wants_rows ? rows_.data() : nullptr);
 }
 
 Status IvfTrainer::next(const int32_t* cancel, Progress* progress) {
@@ -166,7 +180,6 @@ Status IvfTrainer::next(const int32_t* cancel, Progress* progress) {
     case Stage::collect:
       if (index_.options_.flat) {
         status = find_mean(cancel);
-        stage_ = Stage::codec;
         progress->phase = Phase::codebooks;
         progress->total = 1;
         return status;
@@ -184,10 +197,13 @@ Status IvfTrainer::next(const int32_t* cancel, Progress* progress) {
       progress->total = train.total;
       if (status != Status::ok || !train.finished) return status;
       status = end_kmeans(cancel);
-      stage_ = coding_ ? Stage::codec : Stage::done;
-      progress->finished = !coding_;
+      progress->finished = stage_ == Stage::done;
       return status;
     }
+    case Stage::residuals:
+      progress->phase = Phase::codebooks;
+      progress->total = 1;
+      return residuals_part(cancel);
     case Stage::codec: {
       TrainProgress train;
       status = index_.codec_->train_step(cancel, &train);
