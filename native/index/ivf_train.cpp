@@ -201,8 +201,9 @@ Status IvfTrainer::next(const int32_t* cancel, Progress* progress) {
       return status;
     }
     case Stage::residuals:
-      progress->phase = Phase::codebooks;
+      progress->phase = index_.options_.flat ? Phase::codebooks : Phase::kmeans;
       progress->total = 1;
+      progress->done = index_.options_.flat ? 0 : 1;
       return residuals_part(cancel);
     case Stage::codec: {
       TrainProgress train;
