@@ -28,6 +28,8 @@ const CONCURRENT = 10_000;
 const AT_ONCE = 1000;
 /** How many times as many repetitions there are at most, until there are enough in which the host took no time. */
 const MOST_TRIES = 2;
+/** Where the host left fewer such repetitions, all count. */
+const LEAST_JUDGED = 3;
 const DIM = 8; // small, so that the search itself costs next to nothing
 const K = 10;
 
@@ -188,7 +190,10 @@ async function eventLoop(backend: string, annex: Annex, dataset: Dataset): Promi
   progress.end();
   // What the work itself holds comes back in every repetition; a hiccup of the machine shows in one alone.
   const wall = (all: readonly Held[]) => spread(all.map((held) => held.wall));
-  const judged = (all: readonly Held[]): Held[] => (undisturbed(all).length >= 3 ? undisturbed(all) : [...all]);
+  const judged = (all: readonly Held[]): readonly Held[] => {
+    const left = undisturbed(all);
+    return left.length >= LEAST_JUDGED ? left : all;
+  };
   const idle = wall(judged(delays.idle));
   const figures = (all: readonly Held[]): Pick<CallLine, 'measured' | 'detail'> => {
     const counted = judged(all);

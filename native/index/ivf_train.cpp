@@ -27,7 +27,7 @@ IvfTrainer::IvfTrainer(IvfIndex& index)
     : index_(index), random_(index.options_.seed), centroids_(index.options_.centroid_shape()) {}
 
 IvfTrainer::~IvfTrainer() {
-  if (coding_) index_.codec_->train_abort();
+  if (stage_ == Stage::codec) index_.codec_->train_abort();
   index_.gate_.leave();
 }
 
@@ -116,7 +116,7 @@ Status IvfTrainer::find_mean(const int32_t* cancel) {
   return status == Status::ok ? set_centroids(mean.data(), cancel) : status;
 }
 
-// The centroids as a small flat index.
+// The centroids as a small flat index; what follows is for the codec, where there is one.
 Status IvfTrainer::set_centroids(const float* centroids, const int32_t* cancel) {
   const size_t nlist = index_.options_.nlist;
   const size_t dim = index_.shape_.dim;
@@ -130,8 +130,8 @@ Status IvfTrainer::set_centroids(const float* centroids, const int32_t* cancel) 
     stage_ = Stage::done;
     return Status::ok;
   }
-  // The mean of the centroids, for codecs that gain by an origin near all rows.
   stage_ = Stage::residuals;
+  // The mean of the centroids, for codecs that gain by an origin near all rows.
   return mean_of(centroids, nlist, dim, &origin_);
 }
 
@@ -150,24 +150,20 @@ Status IvfTrainer::residuals_part(const int32_t* cancel) {
   if (!lists.resize(std::min(kept_, kAppendRows) * copies)) return out_of_memory(kAppendRows * copies * 4);
   if (!index_.options_.residual) residuals_ = kept_;
   const double cost = static_cast<double>((index_.options_.nlist + 1) * dim);
-  for (double work = 0; residuals_ < kept_ && work < kStepWork;) {
-    const size_t fits = std::max(kAssignedRows, static_cast<size_t>((kStepWork - work) / cost));
-    const size_t count = std::min({kAppendRows, fits, kept_ - residuals_});
-    float* rows = sample_.data() + residuals_ * dim;
-    const Status status = encoder.assign(rows, count, lists.data(), cancel);
-    if (status != Status::ok) return status;
-    for (size_t i = 0; i < count; ++i) {
-      // What goes into second lists is coded as well: every other row stands for that.
-      uint32_t list = lists[i * copies + (residuals_ + i) % copies];
-      if (list == UINT32_MAX) list = lists[i * copies];
-      const float* centroid = reinterpret_cast<const float*>(centroids_.row(list));
-      for (size_t d = 0; d < dim; ++d) rows[i * dim + d] -= centroid[d];
-    }
-    residuals_ += count;
-    work += cost * static_cast<double>(count);
+  const size_t fits = std::max(kAssignedRows, static_cast<size_t>(kStepWork / cost));
+  const size_t count = std::min({kAppendRows, fits, kept_ - residuals_});
+  float* rows = sample_.data() + residuals_ * dim;
+  const Status status = count == 0 ? Status::ok : encoder.assign(rows, count, lists.data(), cancel);
+  if (status != Status::ok) return status;
+  for (size_t i = 0; i < count; ++i) {
+    // What goes into second lists is coded as well: every other row stands for that.
+    uint32_t list = lists[i * copies + (residuals_ + i) % copies];
+    if (list == UINT32_MAX) list = lists[i * copies];
+    const float* centroid = reinterpret_cast<const float*>(centroids_.row(list));
+    for (size_t d = 0; d < dim; ++d) rows[i * dim + d] -= centroid[d];
   }
+  residuals_ += count;
   if (residuals_ < kept_) return Status::ok;
-  coding_ = true;
   stage_ = Stage::codec;
   return index_.codec_->train_open(sample_.data(), kept_, origin_.data(), 0, wants_rows ? rows_.data() : nullptr);
 }
@@ -212,7 +208,6 @@ Status IvfTrainer::next(const int32_t* cancel, Progress* progress) {
       progress->done = train.done;
       progress->total = train.total;
       if (status != Status::ok || !train.finished) return status;
-      coding_ = false;
       stage_ = Stage::done;
       progress->finished = true;
       return status;

@@ -36,7 +36,6 @@ class IvfTrainer final : public Writer {
   Kmeans kmeans_;
   RowStore centroids_;
   IdMap centroid_ids_;
-  bool coding_ = false;  // the codec's training is open
   bool failed_ = false;
 };
 
