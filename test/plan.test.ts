@@ -1,6 +1,7 @@
 import { FlatIndex, HnswIndex, IvfIndex } from 'annex';
 import { type PlanOptions, type Proposal, plan } from 'annex/eval';
 import { describe, expect, it } from 'vitest';
+import { rowStream } from '../ts/data_generate.js';
 import { floats } from './support/data.js';
 import { expectFailure } from './support/expect.js';
 
@@ -68,6 +69,18 @@ describe('plan', () => {
       }
     },
   );
+
+  it('predicts the recall of lists that are finer than the clusters of the rows', { timeout: 180_000 }, async () => {
+    const [n, dim] = [15_000, 128];
+    const stream = rowStream('clustered', dim, 1);
+    const rows = new Float32Array(n * dim);
+    const [queries, sample] = [new Float32Array(300 * dim), new Float32Array(3000 * dim)];
+    for (const part of [rows, queries, sample]) stream.next(part);
+    const { proposals } = await make({ n, dim, sample });
+    const lists = proposals.find(({ structure, options }) => structure === 'IvfIndex' && options.storage === undefined);
+    const { recall } = await built(lists!, rows, queries, dim);
+    expect(Math.abs(lists!.recall.value - recall)).toBeLessThan(0.04);
+  });
 
   it('proposes only what fits, the fastest first', { timeout: 120_000 }, async () => {
     const n = 1000;

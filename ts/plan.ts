@@ -4,13 +4,15 @@ import { AnnexError } from './errors.js';
 import { checkProgress, report } from './eval_run.js';
 import { checkChoice, checkOptions } from './names.js';
 import { type Candidate, candidates, emptyBytes, listsFor } from './plan_candidates.js';
+import { type ListReach, listReach, type Range } from './plan_lists.js';
 import {
   type Bytes,
   generatedRows,
+  last,
   type PlanClass,
-  type PlanIndex,
   type Sample,
   type Trial,
+  truthOf,
   tryOut,
 } from './plan_trial.js';
 import { checkK } from './search.js';
@@ -109,13 +111,13 @@ const TRIAL = 8192;
 const LEAST = 1800;
 /** Graphs of fewer rows walk by another rule (native/index/hnsw_reach.h). */
 const LEAST_TRIAL = 512;
-/** Rows to a list, beyond which training gains little. */
-const TRAINED = 39;
 
 /**
  * Proposes an index for n rows before it is built: structure, codec and search parameters, with the memory, file size, build
  * time, recall and query time to expect. Each candidate is built over a quarter and over all of a small sample, lists with
- * as many rows to each as they will have in the end; what was measured there is extrapolated to n.
+ * as many rows to each as they will have in the end; what was measured there is extrapolated to n. What codes and the choice
+ * of lists miss depends on how close the neighbours are: that is measured with the few rows of the sample that are as near as
+ * the k nearest of all n, and with as many lists as there will be.
  *
  * ```ts
  * const { best } = await plan({ n: 5e6, dim: 768, metric: 'cosine', memory: 4e9, sample, FlatIndex, HnswIndex, IvfIndex });
@@ -148,47 +150,34 @@ export async function plan(options: PlanOptions): Promise<Plan> {
   const sample = sampleOf(checked.sample, dim, metric, n);
   const most = sample.rows.length / dim;
   const sizes = most >= n ? [n] : [Math.max(LEAST_TRIAL, most >> 2), most];
-  const exact = (size: number, columns: number): Promise<Set<number>[]> =>
-    truthOf(FlatIndex, sample, size, columns, signal);
-  const truths = await Promise.all(sizes.map((size) => exact(size, k)));
-  // The nearest of a sample are as far as the k nearest of all rows: so many of those are in a sample.
-  const half = most >> 1;
-  const thinned = (rows: number): number => Math.max(1, Math.round((k * rows) / n));
-  const thinTruths = most >= n ? [] : await Promise.all([half, most].map((rows) => exact(rows, thinned(rows))));
-
+  const samples = sizes.map((size) => ({ ...sample, rows: sample.rows.subarray(0, size * dim) }));
+  const truths = await Promise.all(samples.map((part) => truthOf(classes, part, k, signal)));
+  // Of a sample, so many are as near as the k nearest of all.
+  const few = Math.max(1, Math.round((k * most) / n));
+  const thinTruth = most < n ? await truthOf(classes, sample, few, signal) : [];
   const all = candidates(dim, metric);
   const proposals: Proposal[] = [];
   const from = checked.sample === undefined ? 'generated vectors' : 'the sample';
   const nlist = listsFor(n);
+  const wanted = { n, dim, metric, nlist, k, memory, target, from, queries: sample.queries.length / dim };
+  let reach: ListReach | undefined;
   for (const [done, candidate] of all.entries()) {
-    const run = async (
-      size: number,
-      lists: number,
-      columns: number,
-      truth: Set<number>[],
-      training = sample.rows.subarray(0, size * dim),
-    ): Promise<Trial> => {
-      const trial = await tryOut(candidate, classes, sample, training, size, lists, columns, truth, signal);
-      throwIfAborted(signal);
-      return trial;
-    };
     const trials: Trial[] = [];
-    for (const [i, size] of sizes.entries()) {
-      const share = Math.max(1, Math.round((nlist * size) / n));
-      trials.push(await run(size, share, k, truths[i] as Set<number>[]));
+    for (const [i, part] of samples.entries()) {
+      const lists = Math.max(1, Math.round((nlist * (sizes[i] as number)) / n));
+      const truth = truths[i] as Set<number>[];
+      trials.push(await tryOut(candidate, classes, part, part.rows, lists, k, truth, signal));
+      throwIfAborted(signal);
     }
-    // Which lists hold the neighbours depends on how fine the lists are: all of them, over a thinner set of rows.
-    const thin: Trial[] = [];
-    if (candidate.structure === 'IvfIndex' && thinTruths.length > 0) {
-      const cells = Math.min(nlist, half >> 1);
-      const [ofHalf, ofAll] = thinTruths as [Set<number>[], Set<number>[]];
-      // Rows lie nearer to centroids that they were trained on, the more so the fewer there are to each: other rows for
-      // training show too little of that, the same rows too much.
-      thin.push(await run(half, cells, thinned(half), ofHalf, sample.rows.subarray(half * dim)));
-      thin.push(await run(most, cells, thinned(most), ofAll));
+    const inLists = candidate.structure === 'IvfIndex' && most < n;
+    // Which lists hold the neighbours is no matter of the codec: the first candidate of this kind tells, with plain rows.
+    if (inLists) reach ??= await listReach(candidate, classes, sample, n, nlist, k, signal);
+    let thin: Trial | undefined;
+    if (most < n && allowed(trials[1] as Trial) < 1) {
+      thin = await tryOut(candidate, classes, sample, sample.rows, reach?.nlist ?? 1, few, thinTruth, signal);
+      throwIfAborted(signal);
     }
-    const wanted = { n, dim, metric, nlist, k, memory, target, from, queries: sample.queries.length / dim };
-    proposals.push(propose(candidate, trials, thin, wanted));
+    proposals.push(propose(candidate, trials, { thin, reach: inLists ? reach : undefined }, wanted));
     report(onProgress, { done: done + 1, total: all.length });
   }
   proposals.sort((a, b) => {
@@ -196,6 +185,13 @@ export async function plan(options: PlanOptions): Promise<Plan> {
     return a.fits ? a.querySeconds.value - b.querySeconds.value : a.ram.value - b.ram.value;
   });
   return { best: proposals.find(({ fits }) => fits), proposals };
+}
+
+/** What is known beside trials with the k nearest of their few rows. */
+interface Beside {
+  /** With the fewer that are as near as the k nearest of all. */
+  readonly thin: Trial | undefined;
+  readonly reach: ListReach | undefined;
 }
 
 interface Wanted {
@@ -210,7 +206,7 @@ interface Wanted {
   readonly queries: number;
 }
 
-function propose(candidate: Candidate, trials: readonly Trial[], thin: readonly Trial[], wanted: Wanted): Proposal {
+function propose(candidate: Candidate, trials: readonly Trial[], beside: Beside, wanted: Wanted): Proposal {
   const { n, dim, metric, nlist, k, memory, target, from, queries } = wanted;
   const sizes = trials.map((trial) => trial.n.toLocaleString('en-US')).join(' and ');
   const built = trials.length === 1 ? `measured with all ${sizes} rows` : `measured with ${sizes} rows`;
@@ -218,11 +214,7 @@ function propose(candidate: Candidate, trials: readonly Trial[], thin: readonly 
 
   // The cheapest parameters whose recall is predicted to do, else those with the most.
   const searches = candidate.searches(k);
-  const recalls = searches.map((_, i) =>
-    thin.length === 0
-      ? recallAt(trials, i, n, candidate.structure)
-      : inLists(recallAt(trials, i, n, candidate.structure), thin, trials, i, n, nlist),
-  );
+  const recalls = searches.map((_, i) => recallAt(trials, i, n, beside));
   const enough = recalls.findIndex(({ value }) => value >= target);
   const values = recalls.map(({ value }) => value);
   const at = enough >= 0 ? enough : values.indexOf(Math.max(...values));
@@ -246,7 +238,7 @@ function propose(candidate: Candidate, trials: readonly Trial[], thin: readonly 
       value: recall,
       low: Math.max(0, low - stray),
       high: Math.min(1, high + stray),
-      basis: recallBasis(built, trials, thin, from),
+      basis: recallBasis(built, trials, beside.reach, from),
     },
     querySeconds: {
       value: power(trials, (trial) => last(trial.seconds, at), n, 0, 1),
@@ -255,9 +247,6 @@ function propose(candidate: Candidate, trials: readonly Trial[], thin: readonly 
     fits: ram <= memory && recall >= target,
   };
 }
-
-/** Of parameters beyond those tried, which would find no more, the last that was. */
-const last = (values: readonly number[], at: number): number => values[Math.min(at, values.length - 1)] as number;
 
 /**
  * Rows in proportion, and what there is without them by the number of lists. A smaller trial tells less of the rows: the
@@ -277,65 +266,51 @@ function power(trials: readonly Trial[], of: (trial: Trial) => number, n: number
   return of(b) * (n / b.n) ** Math.min(high, Math.max(low, exponent));
 }
 
-interface Range {
-  readonly value: number;
-  readonly low: number;
-  readonly high: number;
-}
+/** The share of the neighbours that a scan, all lists or a graph's largest pool find: all that codes allow. */
+const allowed = ({ recalls }: Trial): number => Math.max(...recalls);
 
 /**
- * From what two trials miss, between a straight line over the logarithm of n and one of its logarithm. What codes miss,
- * which a scan or a graph's largest pool shows, and what walks miss beside it, grow apart: the first no faster than √n.
+ * From what two trials miss, between a straight line over the logarithm of n and one of its logarithm. What codes miss
+ * grows no faster than √n; between that and what they miss of the fewer neighbours that are as near as those of all rows,
+ * which counts the more the further it is to n. Beside it lists miss what lies in others than are searched, and walks what
+ * they do not come by.
  */
-function recallAt(trials: readonly Trial[], at: number, n: number, structure: Candidate['structure']): Range {
+function recallAt(trials: readonly Trial[], at: number, n: number, { thin, reach }: Beside): Range {
   const [a, b] = trials as [Trial, Trial?];
-  const rb = last((b ?? a).recalls, at);
-  if (b === undefined) return { value: rb, low: rb, high: rb };
+  const now = last((b ?? a).recalls, at);
+  if (b === undefined) return { value: now, low: now, high: now };
   const steps = Math.log(n / b.n) / Math.log(b.n / a.n);
-  const missed = (before: number, now: number, most: number): [number, number] => {
+  const missed = (before: number, now: number, most: number): Range => {
     const growth = Math.max(1, (now + 1e-3) / (before + 1e-3)) ** steps;
     const line = now + Math.max(0, now - before) * steps;
     const curve = now * Math.min(growth, most);
-    return [Math.min(line, curve), Math.max(line, curve)];
+    return { value: (line + curve) / 2, low: Math.min(line, curve), high: Math.max(line, curve) };
   };
-  const allowed = ({ recalls }: Trial): number => (structure === 'IvfIndex' ? 1 : Math.max(...recalls));
-  const codes = missed(1 - allowed(a), 1 - allowed(b), Math.sqrt(n / b.n));
-  const walks = missed(allowed(a) - last(a.recalls, at), allowed(b) - rb, Infinity);
-  const [low, high] = [1, 0].map((i) => Math.max(0, 1 - (codes[i] as number) - (walks[i] as number))) as [
-    number,
-    number,
-  ];
-  return { value: Math.min(rb, (low + high) / 2), low: Math.min(low, rb), high: Math.min(high, rb) };
+  const grown = missed(1 - allowed(a), 1 - allowed(b), Math.sqrt(n / b.n));
+  const close = thin === undefined ? grown.value : 1 - allowed(thin);
+  const codes = {
+    value: (grown.value + steps * close) / (1 + steps),
+    low: Math.min(grown.low, close),
+    high: Math.max(grown.high, close),
+  };
+  if (reach !== undefined) {
+    const { value, low, high } = last(reach.recalls, at);
+    return { value: value * (1 - codes.value), low: low * (1 - codes.high), high: high * (1 - codes.low) };
+  }
+  const walks = missed(allowed(a) - last(a.recalls, at), allowed(b) - now, Infinity);
+  const [value, low, high] = [
+    1 - codes.value - walks.value,
+    1 - codes.high - walks.high,
+    1 - codes.low - walks.low,
+  ].map((recall) => Math.min(now, Math.max(0, recall))) as [number, number, number];
+  return { value, low, high };
 }
 
-/**
- * Recall in lists, between two estimates: what few lists, as full as they will be, come to over the logarithm of n; and what
- * all lists come to with few rows in them. The further it is to n, the more the second counts. It lies itself between rows
- * that the lists were not trained on and rows that they were, by how many there are to a list, and will be.
- */
-function inLists(
-  full: Range,
-  thin: readonly Trial[],
-  trials: readonly Trial[],
-  at: number,
-  n: number,
-  nlist: number,
-): Range {
-  const [apart, own] = thin as [Trial, Trial];
-  const [a, b] = [last(apart.recalls, at), last(own.recalls, at)];
-  const share = Math.sqrt(Math.min(1, own.n / Math.min(n, TRAINED * nlist)));
-  const second = a + share * (b - a);
-  const sizes = trials.map((trial) => trial.n) as [number, number];
-  const steps = Math.log(n / sizes[1]) / Math.log(sizes[1] / sizes[0]);
-  const value = (full.value + steps * second) / (1 + steps);
-  return { value, low: Math.min(full.value, second), high: Math.max(full.value, second) };
-}
-
-function recallBasis(built: string, trials: readonly Trial[], thin: readonly Trial[], from: string): string {
+function recallBasis(built: string, trials: readonly Trial[], reach: ListReach | undefined, from: string): string {
   if (trials.length === 1) return built;
-  if (thin.length === 0) return `${built} of ${from}, extrapolated over the logarithm of n`;
-  const sizes = thin.map(({ n }) => n.toLocaleString('en-US')).join(' and ');
-  return `${built} of ${from}, over the logarithm of n, and in all lists, filled with ${sizes} rows`;
+  if (reach === undefined) return `${built} of ${from}, extrapolated over the logarithm of n`;
+  const rows = reach.n.toLocaleString('en-US');
+  return `${built} of ${from}, over the logarithm of n, and which lists hold the neighbours, with ${rows} rows in ${reach.nlist} lists`;
 }
 
 function sampleOf(value: unknown, dim: number, metric: Metric, n: number): Sample {
@@ -352,27 +327,6 @@ function sampleOf(value: unknown, dim: number, metric: Metric, n: number): Sampl
   const rows = Float32Array.from(source.take(0, source.n));
   const count = Math.min(n, source.n - queries);
   return { dim, metric, rows: rows.subarray(0, count * dim), queries: rows.subarray((source.n - queries) * dim) };
-}
-
-async function truthOf(
-  FlatIndex: PlanClass,
-  { dim, metric, rows, queries }: Sample,
-  n: number,
-  k: number,
-  signal: AbortSignal | undefined,
-): Promise<Set<number>[]> {
-  const index = (await FlatIndex.create({ dim, metric } as never)) as PlanIndex;
-  try {
-    await index.add(rows.subarray(0, n * dim), { signal });
-    const { ids, k: columns } = await index.searchBatch(queries, k, { signal });
-    const list = ids as Float64Array;
-    return Array.from(
-      { length: queries.length / dim },
-      (_, q) => new Set(list.subarray(q * columns, (q + 1) * columns)),
-    );
-  } finally {
-    index.close();
-  }
 }
 
 function within(name: string, value: unknown, low: number, high: number, whole = false): number {

@@ -48,22 +48,24 @@ export interface Trial {
   readonly seconds: readonly number[];
 }
 
+/** Of parameters beyond those tried, which would find no more, the last that was. */
+export const last = <T>(values: readonly T[], at: number): T => values[Math.min(at, values.length - 1)] as T;
+
 /** Search parameters beyond the first that finds this share of the true neighbours are not tried. */
 const ENOUGH = 0.9995;
 
-/** Builds the candidate over the first n rows of the sample, trained on others or the same, and measures it. */
+/** Builds the candidate over the rows of the sample, trained on these or a part of them, and measures it. */
 export async function tryOut(
   candidate: Candidate,
   classes: PlanClasses,
   { dim, metric, rows, queries }: Sample,
   training: Float32Array,
-  n: number,
   nlist: number,
   k: number,
   truth: readonly ReadonlySet<number>[],
   signal: AbortSignal | undefined,
 ): Promise<Trial> {
-  const part = rows.subarray(0, n * dim);
+  const n = rows.length / dim;
   const create = classes[candidate.structure].create.bind(classes[candidate.structure]);
   const index = (await create({ ...candidate.options(nlist), dim, metric } as never)) as PlanIndex;
   try {
@@ -72,7 +74,7 @@ export async function tryOut(
     const trained = performance.now();
     const empty = { ram: index.stats().bytesTotal, file: await fileBytes(index) };
     const begun = performance.now();
-    await index.add(part, { signal });
+    await index.add(rows, { signal });
     const buildSeconds = (performance.now() - begun + trained - start) / 1000;
     const recalls: number[] = [];
     const seconds: number[] = [];
@@ -99,6 +101,28 @@ export async function tryOut(
   }
 }
 
+/** The k nearest rows of the sample to each of its queries. */
+export async function truthOf(
+  { FlatIndex }: PlanClasses,
+  { dim, metric, rows, queries }: Sample,
+  k: number,
+  signal: AbortSignal | undefined,
+): Promise<Set<number>[]> {
+  const index = (await FlatIndex.create({ dim, metric } as never)) as PlanIndex;
+  try {
+    await index.add(rows, { signal });
+    const { ids, k: columns } = await index.searchBatch(queries, k, { signal });
+    const list = ids as Float64Array;
+    return Array.from(
+      { length: queries.length / dim },
+      (_, q) => new Set(list.subarray(q * columns, (q + 1) * columns)),
+    );
+  } finally {
+    index.close();
+  }
+}
+
+/** The share of the true neighbours that were found. */
 export function recallOf({ ids, k }: RunTable, truth: readonly ReadonlySet<number>[]): number {
   let hits = 0;
   let wanted = 0;
