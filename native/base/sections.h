@@ -93,6 +93,8 @@ class SectionReader {
   /// Whether payload is to be looked at as well: false while a mapped file is opened.
   virtual bool thorough() const = 0;
   virtual bool has(Tag tag) const = 0;
+  /// Whether it is known that no float of it is NaN or Infinity, for it was looked at while it was read.
+  virtual bool finite(Tag tag) const = 0;
   /// The content, aligned to 64 bytes, whatever its length. CORRUPT when it is missing or damaged, UNSUPPORTED when it
   /// is of another version.
   virtual Status get(Tag tag, uint16_t version, Content content, void** data, size_t* bytes) const = 0;

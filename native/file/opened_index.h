@@ -24,6 +24,8 @@ class OpenedIndex final : public Index {
 
   /// The options and numbers of rows; before anything else.
   Status prepare();
+  /// What reading has shown of a section: between prepare() and load().
+  void found_finite(size_t section) { reader_.found_finite(section); }
   /// Builds the index, where that has not been done yet; from any thread.
   Status load() const;
 

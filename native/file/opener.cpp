@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "base/parallel.h"
+#include "kernels/dispatch.h"
 
 namespace annex {
 namespace {
@@ -25,6 +26,12 @@ bool all_zero(const uint8_t* data, size_t bytes) {
 }
 
 double number(uint64_t n) { return static_cast<double>(n); }
+
+// A section of anything else than floats seldom gets far.
+bool all_finite(const uint8_t* data, size_t bytes) {
+  const size_t n = bytes / sizeof(float);
+  return bytes % sizeof(float) == 0 && kernels().first_nonfinite(reinterpret_cast<const float*>(data), n) == n;
+}
 
 Status cut_off(uint64_t expected, uint64_t got) {
   return fail(Status::corrupt, "expected %s%.0f bytes, got %.0f: the file was cut off; use a whole copy",
@@ -91,7 +98,7 @@ Status Opener::plan() {
   const auto cut = [&](uint64_t from, uint64_t to, size_t section) {
     while (ok && from < to) {
       const uint64_t end = std::min(to, (from / kStretch + 1) * kStretch);
-      ok = stretches_.push({from, end - from, section, 0});
+      ok = stretches_.push({from, end - from, section, 0, true});
       from = end;
     }
   };
@@ -183,6 +190,7 @@ Status Opener::look(size_t first, size_t count, const int32_t* cancel) {
         if (!all_zero(data, bytes)) filled = true;
       } else {
         stretch.sum = checksum(stretch.sum, data, bytes);
+        stretch.finite = stretch.finite && all_finite(data, bytes);
       }
     }
   });
@@ -219,12 +227,22 @@ Status Opener::compare() const {
   return Status::ok;
 }
 
+void Opener::tell_finite() const {
+  for (size_t i = 0; i < stretches_.size();) {
+    const size_t section = stretches_[i].section;
+    bool finite = section != Container::npos && !options_.lazy;
+    for (; i < stretches_.size() && stretches_[i].section == section; ++i) finite = finite && stretches_[i].finite;
+    if (finite) index_->found_finite(section);
+  }
+}
+
 Status Opener::build() {
   const bool mapped = image_.mapped();
   index_ = new (std::nothrow)
       OpenedIndex(std::move(container_), std::move(image_), !options_.lazy, !options_.lazy, options_.read_only);
   if (index_ == nullptr) return out_of_memory(sizeof(OpenedIndex));
   Status status = index_->prepare();
+  if (status == Status::ok) tell_finite();
   if (status == Status::ok) status = index_->metadata(&metadata_, &metadata_bytes_);
   if (status == Status::ok && !(mapped && options_.lazy)) status = index_->load();
   return status;

@@ -40,6 +40,7 @@ class Opener {
     uint64_t offset, bytes;
     size_t section;
     uint32_t sum;
+    bool finite;  // as floats, so far
   };
 
   Status begin(const uint8_t* header, uint64_t known);
@@ -47,6 +48,7 @@ class Opener {
   Status plan();
   Status look(size_t first, size_t count, const int32_t* cancel);
   Status compare() const;
+  void tell_finite() const;
   Status build();
 
   const OpenOptions options_;

@@ -22,6 +22,11 @@ bool FileReader::has(Tag tag) const {
   return true;
 }
 
+bool FileReader::finite(Tag tag) const {
+  const size_t i = container_.find(tag);
+  return i != Container::npos && state_[i].finite;
+}
+
 Status FileReader::get(Tag tag, uint16_t version, Content content, void** data, size_t* bytes) const {
   const size_t i = container_.find(tag);
   if (i == Container::npos) return corrupt(tag, "it is missing");

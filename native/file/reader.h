@@ -18,16 +18,18 @@ class FileReader final : public SectionReader {
   int64_t next_id() const override { return info_.next_id; }
   bool thorough() const override { return thorough_; }
   bool has(Tag tag) const override;
+  bool finite(Tag tag) const override;
   Status get(Tag tag, uint16_t version, Content content, void** data, size_t* bytes) const override;
 
   /// UNSUPPORTED naming a critical section that nobody has asked for.
   Status finish() const;
   /// Whether somebody has asked for section i.
   bool known(size_t i) const { return state_[i].known; }
+  void found_finite(size_t i) { state_[i].finite = true; }
 
  private:
   struct State {
-    bool known, verified;
+    bool known, verified, finite;
   };
   Status sweep_parts(Tag tag, PartCheck check, void* context) const override;
   /// `check` may be null.

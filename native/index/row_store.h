@@ -124,7 +124,7 @@ class RowStore {
   size_t blocks() const { return blocks_.size(); }
 
  private:
-  Status check_payload(const RowTags& tags) const;
+  Status check_payload(const RowTags& tags, bool finite) const;
   Status encode_row(size_t slot, const uint8_t* input, size_t name, float* decoded, uint8_t* scratch);
 
   RowShape shape_;

@@ -98,11 +98,11 @@ Status RowStore::load(const RowTags& tags, const SectionReader& sections, uint64
     for (size_t r = 0; r < used; ++r) whole.copy_row(shape_, r, last, r);
     last.swap(whole);
   }
-  return sections.thorough() ? check_payload(tags) : Status::ok;
+  return sections.thorough() ? check_payload(tags, sections.finite(tags.rows)) : Status::ok;
 }
 
 // Checksums vouch for the bytes, not for who wrote them: no float that an add would have refused comes in this way.
-Status RowStore::check_payload(const RowTags& tags) const {
+Status RowStore::check_payload(const RowTags& tags, bool finite) const {
   const Kernels& table = kernels();
   const DecodeFn decode = table.decode[static_cast<size_t>(shape_.scalar)];
   std::atomic<size_t> bad_row{SIZE_MAX}, bad_norm{SIZE_MAX};
@@ -116,9 +116,9 @@ Status RowStore::check_payload(const RowTags& tags) const {
     const RowBlock& block = *blocks_[b];
     const size_t n = std::min(size_ - b * block_rows_, block_rows_);
     size_t bad = n;
-    if (shape_.scalar == Scalar::f32) {
+    if (shape_.scalar == Scalar::f32 && !finite) {
       bad = table.first_nonfinite(reinterpret_cast<const float*>(block.rows_.data()), n * shape_.dim) / shape_.dim;
-    } else if (shape_.float_input()) {
+    } else if (shape_.scalar != Scalar::f32 && shape_.float_input()) {
       Buffer<float> row;
       if (!row.resize(shape_.dim)) {
         no_memory = true;

@@ -349,6 +349,24 @@ void test_forged_norm() {
 
 // Mapped and lazy: a wrong checksum of what steers is found at the first call that needs it, and at all later ones; of
 // rows and codes, only when all is verified.
+// Rows that are read in several stretches, of which one holds what is no number.
+void test_forged_stretches() {
+  constexpr size_t kDim = 256, kRows = 5000;  // 5 MB
+  const auto rows = make_rows(ANNEX_STORE_F32, kRows, kDim, 1);
+  Index index(kDim, ANNEX_L2, ANNEX_STORE_F32, ANNEX_SIDECAR_NONE);
+  CHECK(index.add(rows.data(), kRows) == ANNEX_OK);
+  const Bytes bytes = testing::save(index.handle);
+  for (const size_t row : {size_t{0}, size_t{3000}, kRows - 1}) {
+    Parts forged(bytes);
+    testing::poke(forged.find("ROWS")->content, row * kDim * sizeof(float), std::nanf(""));
+    const Bytes bad = forged.file();
+    AnnexIndex* opened = nullptr;
+    char what[32];
+    std::snprintf(what, sizeof what, "row %zu holds", row);
+    CHECK(testing::open(bad.data(), bad.size(), &opened) == ANNEX_CORRUPT && names(what));
+  }
+}
+
 void test_damaged_maps() {
   const std::string path = scratch("damaged_map.annex");
   const char* const payload[] = {"ROWS", "NORM", "PANL", "TERM", "WROW", "WNRM",
@@ -485,6 +503,7 @@ int main() {
   test_forged();
   test_forged_links();
   test_forged_norm();
+  test_forged_stretches();
   test_damaged_maps();
   test_paths();
   test_states();
