@@ -14,6 +14,7 @@ namespace avx2 {
 #include "kernels/vec_avx2.inl"
 #include "kernels/bytes_avx2.inl"
 #include "kernels/rows.inl"
+#include "kernels/nibbles_bytes.inl"
 #include "kernels/nibbles.inl"
 #include "kernels/panels.inl"
 #include "kernels/codec.inl"

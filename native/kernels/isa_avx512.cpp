@@ -19,6 +19,7 @@ namespace avx512 {
 #include "kernels/bytes512.inl"
 #include "kernels/bytes_avx512.inl"
 #include "kernels/rows.inl"
+#include "kernels/nibbles_bytes.inl"
 #include "kernels/nibbles.inl"
 #include "kernels/panels.inl"
 #include "kernels/codec.inl"

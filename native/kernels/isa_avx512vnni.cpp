@@ -21,6 +21,7 @@ namespace avx512vnni {
 #include "kernels/bytes512.inl"
 #include "kernels/bytes_avx512vnni.inl"
 #include "kernels/rows.inl"
+#include "kernels/nibbles_bytes.inl"
 #include "kernels/nibbles.inl"
 #include "kernels/panels.inl"
 #include "kernels/codes_avx512vnni.inl"

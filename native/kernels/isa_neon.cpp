@@ -16,6 +16,7 @@ namespace neon {
 #include "kernels/bytes_neon.inl"
 #include "kernels/sums_neon.inl"
 #include "kernels/rows.inl"
+#include "kernels/nibbles_bytes.inl"
 #include "kernels/nibbles.inl"
 #include "kernels/panels.inl"
 #include "kernels/codec.inl"

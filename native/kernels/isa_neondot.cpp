@@ -31,6 +31,7 @@ namespace neondot {
 #include "kernels/bytes_neondot.inl"
 #include "kernels/sums_neon.inl"
 #include "kernels/rows.inl"
+#include "kernels/nibbles_bytes.inl"
 #include "kernels/nibbles.inl"
 #include "kernels/panels.inl"
 #include "kernels/crc_neon.inl"

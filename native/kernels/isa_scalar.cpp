@@ -12,6 +12,7 @@ namespace scalar {
 #include "kernels/common.inl"
 #include "kernels/vec_scalar.inl"
 #include "kernels/rows.inl"
+#include "kernels/nibbles_bytes.inl"
 #include "kernels/nibbles.inl"
 #include "kernels/panels.inl"
 #include "kernels/codec.inl"

@@ -14,6 +14,7 @@ namespace wasm128 {
 #include "kernels/vec_quads.inl"
 #include "kernels/words_wasm128.inl"
 #include "kernels/rows.inl"
+#include "kernels/nibbles_wasm128.inl"
 #include "kernels/nibbles.inl"
 #include "kernels/panels.inl"
 #include "kernels/codec.inl"

@@ -8,12 +8,11 @@ ANNEX_INLINE void nibble_block(const NibbleRowsQuery& query, const uint8_t* cons
   for (size_t line = 0; line < lines; line++) {
     const int8_t* q = query.codes + 2 * kNibbleLine * line;
     for (size_t i = 0; i < kNibbleLine; i += kByteLanes) {
-      const Bytes q_low = load_row(q + i), q_high = load_row(q + kNibbleLine + i);
+      const QueryNibbles part = query_nibbles(q + i, q + kNibbleLine + i);
       unroll<R>([&](auto r) ANNEX_INLINE_LAMBDA {
-        const Bytes x = load_row(rows[r] + kNibbleLine * line + i);
-        const Bytes low = low_nibbles(x), high = high_nibbles(x);
-        dots[r] = add_dot_nibbles(add_dot_nibbles(dots[r], q_low, low), q_high, high);
-        if constexpr (kSquares) squares[r] = add_dot_nibbles(add_dot_nibbles(squares[r], low, low), high, high);
+        const Nibbles x = load_nibbles(rows[r] + kNibbleLine * line + i);
+        dots[r] = add_products(dots[r], part, x);
+        if constexpr (kSquares) squares[r] = add_squares(squares[r], x);
       });
     }
   }

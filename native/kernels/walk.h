@@ -32,6 +32,19 @@ inline float key_distance(uint64_t key) {
   return distance;
 }
 
+/// Moves n keys up by one place.
+inline void make_place(uint64_t* keys, size_t n) {
+#if defined(__wasm__)
+  // memory.copy is a call into the engine, and a loop that the compiler sees through becomes one.
+  for (; n > 0; --n) {
+    keys[n] = keys[n - 1];
+    asm volatile("" : : : "memory");
+  }
+#else
+  memmove(keys + 1, keys, n * sizeof *keys);
+#endif
+}
+
 /// Puts a key into the sorted pool of `*size` ≤ most keys; returns its place, or most where it is not among the best.
 inline size_t pool_insert(uint64_t* pool, size_t* size, size_t most, uint64_t key) {
   if (*size == most && key >= pool[most - 1]) return most;
@@ -41,7 +54,7 @@ inline size_t pool_insert(uint64_t* pool, size_t* size, size_t most, uint64_t ke
   for (; n > 1; n -= n / 2) first += (first[n / 2 - 1] < key) * (n / 2);
   const size_t low = static_cast<size_t>(first - pool) + (n == 1 && *first < key);
   const size_t moved = (*size < most ? *size : most - 1) - low;
-  memmove(pool + low + 1, pool + low, moved * sizeof *pool);
+  make_place(pool + low, moved);
   pool[low] = key;
   *size += *size < most;
   return low;

@@ -55,13 +55,6 @@ ANNEX_INLINE Ints add_dot_i8(Ints acc, Bytes q, Bytes x) {
   acc = add_products(acc, wasm_i16x8_extend_low_i8x16(q.v), wasm_i16x8_extend_low_i8x16(x.v));
   return add_products(acc, wasm_i16x8_extend_high_i8x16(q.v), wasm_i16x8_extend_high_i8x16(x.v));
 }
-ANNEX_INLINE Bytes low_nibbles(Bytes a) { return {wasm_v128_and(a.v, wasm_i8x16_splat(15))}; }
-ANNEX_INLINE Bytes high_nibbles(Bytes a) { return {wasm_u8x16_shr(a.v, 4)}; }
-ANNEX_INLINE Ints add_dot_nibbles(Ints acc, Bytes q, Bytes x) {
-  // Sums of two products: at most 2 × 15 × 127.
-  const v128_t pairs = wasm_i16x8_add(wasm_i16x8_extmul_low_i8x16(q.v, x.v), wasm_i16x8_extmul_high_i8x16(q.v, x.v));
-  return {wasm_i32x4_add(acc.v, wasm_i32x4_extadd_pairwise_i16x8(pairs))};
-}
 ANNEX_INLINE v128_t distance_u8(Bytes a, Bytes b) {
   return wasm_v128_or(wasm_u8x16_sub_sat(a.v, b.v), wasm_u8x16_sub_sat(b.v, a.v));
 }
