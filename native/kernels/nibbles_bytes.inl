@@ -7,7 +7,9 @@ struct QueryNibbles {
 struct Nibbles {
   Bytes low, high;
 };
-ANNEX_INLINE QueryNibbles query_nibbles(const int8_t* low, const int8_t* high) { return {load_row(low), load_row(high)}; }
+ANNEX_INLINE QueryNibbles query_nibbles(const int8_t* low, const int8_t* high) {
+  return {load_row(low), load_row(high)};
+}
 ANNEX_INLINE Nibbles load_nibbles(const uint8_t* p) {
   const Bytes x = load_row(p);
   return {low_nibbles(x), high_nibbles(x)};

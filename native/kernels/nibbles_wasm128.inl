@@ -1,5 +1,5 @@
-// Nibbles as four vectors of words: WebAssembly multiplies and adds words, and has no product of bytes. The nibbles of a
-// word, from its low bits on, are those of the low half of a line, of the high one, and of either for the byte above.
+// Nibbles as four vectors of words: WebAssembly multiplies and adds words, and has no product of bytes. The nibbles of
+// a word, from its low bits on, are those of the low half of a line, of the high one, and of either for the byte above.
 // Included inside the namespace and region of the instruction set, after its bytes.
 
 struct QueryNibbles {
