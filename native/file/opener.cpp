@@ -18,7 +18,7 @@ constexpr uint64_t kStretch = kHugePage;
 #if defined(__wasm__)
 constexpr size_t kStretchesPerStep = 2;  // some 5 ms: the caller's thread is all there is
 #else
-constexpr size_t kStretchesPerStep = 32;
+constexpr size_t kStretchesPerStep = 64;
 #endif
 
 bool all_zero(const uint8_t* data, size_t bytes) {

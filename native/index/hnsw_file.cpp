@@ -3,6 +3,7 @@
 #include <atomic>
 #include <new>
 
+#include "base/parallel.h"
 #include "index/hnsw.h"
 
 namespace annex {
@@ -15,6 +16,8 @@ constexpr Tag kFirstTag = make_tag("FRST");
 constexpr Tag kLevelTag = make_tag("LEVL");
 constexpr Tag kCodesTag = make_tag("CODE");
 constexpr RowTags kWideTags = {make_tag("WROW"), make_tag("WNRM"), make_tag("WPAN"), make_tag("WTRM")};
+
+constexpr size_t kSlots = 16384;  // whose lists one thread looks at
 
 struct Facts {
   uint64_t nodes, lists;  // slots, removed ones included; lists above the bottom layer
@@ -98,13 +101,19 @@ Status HnswGraph::load(const SectionReader& sections, size_t node_count, size_t 
   if (bad != SIZE_MAX) return corrupt(kBottomTag, "a link in or behind slot %zu leads out of the graph", bad.load());
   // With more, there may be no node left that a new one can become a child of.
   if (tree_ends > 2 * nodes) return corrupt(kBottomTag, "its tree has %zu ends of edges", tree_ends.load());
-  for (size_t slot = 0; slot < nodes; ++slot) {
-    for (int layer = 1; layer <= level_of[slot]; ++layer, upper_links += m) {
-      for (size_t i = 0; i < m; ++i) {
-        if (upper_links[i] == kNoLink || (upper_links[i] < nodes && level_of[upper_links[i]] >= layer)) continue;
-        return corrupt(kUpperTag, "a link of slot %zu on layer %d leads to no node there", slot, layer);
+  std::atomic<size_t> astray{SIZE_MAX};
+  parallel_for((nodes + kSlots - 1) / kSlots, 0, [&](size_t task) {
+    for (size_t slot = task * kSlots; slot < std::min(nodes, (task + 1) * kSlots); ++slot) {
+      if (level_of[slot] == 0) continue;
+      const uint32_t* of_slot = upper_links + size_t{firsts[slot]} * m;
+      for (size_t i = 0; i < level_of[slot] * m; ++i) {
+        const uint32_t link = of_slot[i];
+        if (link != kNoLink && (link >= nodes || level_of[link] <= i / m)) astray = slot;
       }
     }
+  });
+  if (astray != SIZE_MAX) {
+    return corrupt(kUpperTag, "a link of slot %zu leads to no node on its layer", astray.load());
   }
   return Status::ok;
 }

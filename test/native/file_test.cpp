@@ -319,6 +319,13 @@ void test_forged_links() {
         if (at % 16 == 12 && testing::peek<uint32_t>(links, at) == UINT32_MAX) testing::poke(links, at, wrong);
       });
     }
+    // A node that is on the bottom layer alone.
+    const Bytes levels = Parts(one.bytes).find("LEVL")->content;
+    const auto ground = static_cast<uint32_t>(std::find(levels.begin(), levels.end(), 0) - levels.begin());
+    CHECK(ground < levels.size());
+    expect("LNKU", [&](Bytes& links, size_t at) {
+      if (at == 0) testing::poke(links, at, ground);
+    });
     // All links of the tree: none of them could give way to those of a new node.
     expect("LNK0", [&](Bytes& links, size_t at) {
       const uint32_t link = testing::peek<uint32_t>(links, at);
