@@ -2,7 +2,6 @@
 #if (defined(__unix__) || defined(__APPLE__)) && !defined(__wasm__)
 #include <dirent.h>
 #include <fcntl.h>
-#include <pthread.h>
 #include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
@@ -15,6 +14,7 @@
 #include <cstdlib>
 #include <cstring>
 
+#include "base/parallel.h"
 #include "file/disk.h"
 
 namespace annex {
@@ -92,24 +92,12 @@ bool keep(int fd) {
   return fstat(fd, &facts) != 0 || facts.st_nlink != 0;
 }
 
-void* close_file(void* fd) {
-  ::close(static_cast<int>(reinterpret_cast<intptr_t>(fd)));
-  return nullptr;
-}
+void close_file(void* fd) { ::close(static_cast<int>(reinterpret_cast<intptr_t>(fd))); }
 
 // The last to close a file without a name frees its blocks and what is cached of it, which takes a third as long as
-// writing it did; so a thread of its own does.
+// writing it did; so another thread does.
 void close_aside(int fd) {
-  if (fd < 0) return;
-  pthread_attr_t detached;
-  pthread_t thread;
-  bool made = false;
-  if (pthread_attr_init(&detached) == 0) {
-    made = pthread_attr_setdetachstate(&detached, PTHREAD_CREATE_DETACHED) == 0 &&
-           pthread_create(&thread, &detached, close_file, reinterpret_cast<void*>(static_cast<intptr_t>(fd))) == 0;
-    pthread_attr_destroy(&detached);
-  }
-  if (!made) ::close(fd);
+  if (fd >= 0 && !pool_submit(close_file, reinterpret_cast<void*>(static_cast<intptr_t>(fd)))) ::close(fd);
 }
 
 int sync_file(int fd) {
@@ -256,10 +244,9 @@ Status OutFile::commit() {
   const int replaced = open_retrying(target_, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOFOLLOW, 0);
   // Closed afterwards: until then the lock says that the file is not abandoned.
   if (rename(temporary_, target_) != 0) {
-    const int error = errno;
+    const Status status = fail_io("cannot be replaced");
     close_aside(replaced);
-    errno = error;
-    return fail_io("cannot be replaced");
+    return status;
   }
   close_aside(replaced);
   std::free(temporary_);
