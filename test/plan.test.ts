@@ -82,6 +82,14 @@ describe('plan', () => {
     expect(Math.abs(lists!.recall.value - recall)).toBeLessThan(0.04);
   });
 
+  it('predicts numbers for rows that are all equal', { timeout: 120_000 }, async () => {
+    const { proposals } = await make({ n: 20_000, dim: 16, sample: new Float32Array(2200 * 16).fill(0.5) });
+    for (const { recall } of proposals) {
+      expect(recall.value).toBeGreaterThanOrEqual(recall.low);
+      expect(recall.value).toBeLessThanOrEqual(recall.high);
+    }
+  });
+
   it('proposes only what fits, the fastest first', { timeout: 120_000 }, async () => {
     const n = 1000;
     const all = await make({ n, recall: 0.5 });

@@ -6,6 +6,7 @@ import { checkChoice, checkOptions } from './names.js';
 import { type Candidate, candidates, emptyBytes, listsFor } from './plan_candidates.js';
 import { type ListReach, listReach, type Range } from './plan_lists.js';
 import {
+  asNear,
   type Bytes,
   generatedRows,
   last,
@@ -152,8 +153,7 @@ export async function plan(options: PlanOptions): Promise<Plan> {
   const sizes = most >= n ? [n] : [Math.max(LEAST_TRIAL, most >> 2), most];
   const samples = sizes.map((size) => ({ ...sample, rows: sample.rows.subarray(0, size * dim) }));
   const truths = await Promise.all(samples.map((part) => truthOf(classes, part, k, signal)));
-  // Of a sample, so many are as near as the k nearest of all.
-  const few = Math.max(1, Math.round((k * most) / n));
+  const few = asNear(k, most, n);
   const thinTruth = most < n ? await truthOf(classes, sample, few, signal) : [];
   const all = candidates(dim, metric);
   const proposals: Proposal[] = [];

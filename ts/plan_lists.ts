@@ -1,6 +1,6 @@
 import { throwIfAborted } from './abort.js';
 import type { Candidate } from './plan_candidates.js';
-import { last, type PlanClasses, type Sample, type Trial, truthOf, tryOut } from './plan_trial.js';
+import { asNear, last, type PlanClasses, type Sample, type Trial, truthOf, tryOut } from './plan_trial.js';
 
 /** What a recall should be, and between what it should lie. */
 export interface Range {
@@ -50,7 +50,7 @@ export async function listReach(
   asking.set(queries);
   asking.set(all.subarray(size * dim), queries.length);
   const sample = { dim, metric, rows, queries: asking };
-  const truth = await truthOf(classes, sample, Math.max(1, Math.round((k * size) / n)), signal);
+  const truth = await truthOf(classes, sample, asNear(k, size, n), signal);
   const run = async (from: number, to: number): Promise<Trial> => {
     const trained = truth.map((ids) => new Set([...ids].filter((id) => id >= from && id < to)));
     const training = rows.subarray(from * dim, to * dim);
@@ -67,7 +67,7 @@ export async function listReach(
     const found = last(whole.recalls, at);
     const closer = (last(halves[0].recalls, at) + last(halves[1].recalls, at)) / 2;
     const lost = (Math.max(0, closer - found) * left) / (Math.SQRT2 - 1);
-    return { value: found - lost, low: found - (1 + further) * lost, high: found };
+    return { value: Math.max(0, found - lost), low: found - (1 + further) * lost, high: found };
   });
   return { n: size, nlist, recalls };
 }

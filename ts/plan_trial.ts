@@ -122,7 +122,10 @@ export async function truthOf(
   }
 }
 
-/** The share of the true neighbours that were found. */
+/** Of the nearest rows of a sample, so many are as near as the k nearest of all n. */
+export const asNear = (k: number, rows: number, n: number): number => Math.max(1, Math.round((k * rows) / n));
+
+/** The share of the true neighbours that were found; 1 where there are none. */
 export function recallOf({ ids, k }: RunTable, truth: readonly ReadonlySet<number>[]): number {
   let hits = 0;
   let wanted = 0;
@@ -131,7 +134,7 @@ export function recallOf({ ids, k }: RunTable, truth: readonly ReadonlySet<numbe
     wanted += row.size;
     for (let j = 0; j < k; j++) if (row.has((ids as Float64Array)[q * k + j] as number)) hits++;
   }
-  return hits / wanted;
+  return wanted === 0 ? 1 : hits / wanted;
 }
 
 async function fileBytes(index: PlanIndex): Promise<number | undefined> {
