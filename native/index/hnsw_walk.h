@@ -14,44 +14,82 @@
 
 namespace annex {
 
-/// Which nodes a walk has seen: a bitmap, wiped by undoing what was set.
+/// Which nodes a walk has seen. In a large graph a short walk keeps them in a table, which stays in the first-level
+/// cache where a bitmap of all nodes would not; when half of that is taken, or in a small graph from the start, in a
+/// bitmap.
 class Visited {
  public:
-  [[nodiscard]] bool prepare(size_t nodes) {
-    const size_t words = nodes / 64 + 1;
-    return words_.size() >= words || words_.resize_zeroed(std::max(words, words_.size() * 2));
+  /// `expected`: how many a walk sees, about.
+  [[nodiscard]] bool prepare(size_t nodes, size_t expected) {
+    used_ = nodes / 64 + 1;
+    if (words_.size() < used_ && !words_.resize_zeroed(std::max(used_, words_.size() * 2))) return false;
+    uint32_t bits = kLeastBits;
+    while (bits < 31 && size_t{1} << bits < expected) ++bits;
+    const size_t places = size_t{1} << bits;
+    const bool worth = places * sizeof(uint32_t) * kWorth <= nodes / 8;
+    most_ = worth ? places / 2 : 0;
+    if (worth && (table_.slots == nullptr || table_.shift != 32 - bits)) {
+      if (slots_.size() < places && !slots_.resize(places)) return false;
+      table_ = {slots_.data(), 32 - bits};
+      wipe_table();
+    }
+    by_bits_ = !worth;
+    return true;
   }
   /// True when the node is new.
   bool add(uint32_t slot) {
-    uint64_t& word = words_[slot / 64];
-    const uint64_t bit = uint64_t{1} << (slot % 64);
-    if ((word & bit) != 0) return false;
-    word |= bit;
-    if (count_ < kRemembered) seen_[count_] = slot;
-    ++count_;
-    return true;
+    if (!by_bits_ && count_ == most_) spill();
+    if (by_bits_) {
+      uint64_t& word = words_[slot / 64];
+      const uint64_t bit = uint64_t{1} << (slot % 64);
+      const bool fresh = (word & bit) == 0;
+      word |= bit;
+      return fresh;
+    }
+    uint32_t& place = table_.slots[table_.find(slot, table_.hash(slot))];
+    const bool fresh = place != slot;
+    place = slot;
+    count_ += fresh;
+    return fresh;
   }
   /// Copies those of a list's slots that are new to `fresh`, which has room for one more; returns how many.
   size_t add_links(const WalkKernels& kernels, const uint32_t* links, size_t room, uint32_t* fresh) {
-    const size_t n = kernels.take_unseen(words_.data(), links, room, fresh);
-    if (count_ + n <= kRemembered) std::copy_n(fresh, n, seen_ + count_);
+    if (!by_bits_ && count_ + room > most_) spill();
+    if (by_bits_) return kernels.take_unseen(words_.data(), links, room, fresh);
+    const size_t n = kernels.take_unlisted(table_, links, room, fresh);
     count_ += n;
     return n;
   }
   void clear() {
-    if (count_ <= kRemembered) {
-      for (size_t i = 0; i < count_; ++i) words_[seen_[i] / 64] = 0;
-    } else {
-      std::fill_n(words_.data(), words_.size(), uint64_t{0});
-    }
+    if (by_bits_)
+      std::fill_n(words_.data(), used_, uint64_t{0});
+    else
+      wipe_table();
     count_ = 0;
+    by_bits_ = most_ == 0;
   }
 
  private:
-  static constexpr size_t kRemembered = 8192;
-  Buffer<uint64_t> words_;
-  size_t count_ = 0;
-  uint32_t seen_[kRemembered];
+  static constexpr uint32_t kLeastBits = 11;  // 8 KiB
+  static constexpr size_t kWorth = 2;  // a bitmap that is less than so many times as large as the table is faster
+
+  void wipe_table() { std::fill_n(table_.slots, table_.places(), kNoLink); }
+  // The table is half full: on with bits.
+  void spill() {
+    by_bits_ = true;
+    for (uint32_t i = 0; i < table_.places(); ++i) {
+      const uint32_t slot = table_.slots[i];
+      if (slot != kNoLink) words_[slot / 64] |= uint64_t{1} << (slot % 64);
+    }
+    wipe_table();
+  }
+
+  Buffer<uint64_t> words_;  // clear but where by_bits_
+  size_t used_ = 0;         // of these
+  Buffer<uint32_t> slots_;
+  SlotTable table_{};
+  size_t count_ = 0, most_ = 0;  // slots in the table
+  bool by_bits_ = true;
 };
 
 /// Which candidates a walk expands, and keeps in its pool.
@@ -102,7 +140,8 @@ struct WalkMemory {
 
   /// `room`: links of a list at most.
   [[nodiscard]] bool prepare(size_t nodes, size_t ef, size_t room) {
-    return visited.prepare(nodes) && (pool.size() >= candidates_room(ef) || pool.resize(candidates_room(ef))) &&
+    return visited.prepare(nodes, ef * room) &&
+           (pool.size() >= candidates_room(ef) || pool.resize(candidates_room(ef))) &&
            (distances.size() >= room || (slots.resize((kLate + 1) * (room + 1)) && distances.resize(room)));
   }
 };

@@ -70,10 +70,29 @@ struct Candidates {
 /// Eights are written whole.
 inline constexpr size_t candidates_room(size_t most) { return (most / 8 + 2) * 8; }
 
+/// A set of slots: each stands at the first place from that of its hash on which was free, and kNoLink at those that
+/// are. Never more than half of them are taken.
+struct SlotTable {
+  uint32_t* slots;
+  uint32_t shift;  // there are 2^(32 - shift) places
+
+  uint32_t places() const { return uint32_t{1} << (32 - shift); }
+  /// Fibonacci hashing: neighbors in a graph whose slots follow a pattern lie apart.
+  uint32_t hash(uint32_t slot) const { return slot * kHashFactor >> shift; }
+  /// The place of a slot, or the free one that it belongs to, from `place` on.
+  uint32_t find(uint32_t slot, uint32_t place) const {
+    while (slots[place] != slot && slots[place] != kNoLink) place = (place + 1) & (places() - 1);
+    return place;
+  }
+  static constexpr uint32_t kHashFactor = 0x9e3779b1;  // 2^32 over the golden ratio
+};
+
 struct WalkKernels {
   /// Copies the slots of the links before the first kNoLink, of `room` at most, whose bits in `seen` are clear to
   /// `fresh` in their order, and sets the bits; returns how many. `fresh` has room for one more than `room`.
   size_t (*take_unseen)(uint64_t* seen, const uint32_t* links, size_t room, uint32_t* fresh);
+  /// The same for those that are not in a table, and puts them there.
+  size_t (*take_unlisted)(const SlotTable& seen, const uint32_t* links, size_t room, uint32_t* fresh);
   /// Puts rows at these distances among the candidates, where they belong. The slots of those that were taken move to
   /// the front of `slots`, in their order; returns how many.
   size_t (*add_candidates)(Candidates* candidates, const float* distances, uint32_t* slots, size_t n);

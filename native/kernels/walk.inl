@@ -14,6 +14,18 @@ inline size_t take_unseen(uint64_t* seen, const uint32_t* links, size_t room, ui
   return n;
 }
 
+inline size_t take_unlisted(const SlotTable& seen, const uint32_t* links, size_t room, uint32_t* fresh) {
+  size_t n = 0;
+  for (size_t i = 0; i < room && links[i] != kNoLink; i++) {
+    const uint32_t slot = links[i] & kSlotMask;
+    uint32_t& place = seen.slots[seen.find(slot, seen.hash(slot))];
+    fresh[n] = slot;
+    n += place != slot;
+    place = slot;
+  }
+  return n;
+}
+
 inline size_t add_candidates(Candidates* candidates, const float* distances, uint32_t* slots, size_t n) {
   Candidates& to = *candidates;
   size_t taken = 0;

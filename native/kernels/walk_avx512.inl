@@ -1,20 +1,33 @@
 // Walks by AVX-512 (kernels/walk.h): sixteen links, sixteen distances, eight keys at a time. Included inside the
 // namespace and region of the instruction set.
 
+// Sixteen links of a list, from the i-th on.
+struct LinkedSlots {
+  __m512i slots;
+  __mmask16 linked;  // those before the end of the list
+  bool ends;
+
+  ANNEX_INLINE LinkedSlots(const uint32_t* links, size_t room, size_t i) {
+    const __mmask16 there = room - i < 16 ? static_cast<__mmask16>((1u << (room - i)) - 1) : __mmask16{0xffff};
+    const __m512i list = _mm512_maskz_loadu_epi32(there, links + i);
+    const uint32_t end = _mm512_mask_cmpeq_epi32_mask(there, list, _mm512_set1_epi32(-1));
+    linked = static_cast<__mmask16>(there & ((end & (0 - end)) - 1));
+    slots = _mm512_and_si512(list, _mm512_set1_epi32(static_cast<int>(kSlotMask)));
+    ends = end != 0;
+  }
+};
+
 inline size_t take_unseen(uint64_t* seen, const uint32_t* links, size_t room, uint32_t* fresh) {
   const __m512i one = _mm512_set1_epi32(1);
   size_t n = 0;
   for (size_t i = 0; i < room; i += 16) {
-    const __mmask16 there = room - i < 16 ? static_cast<__mmask16>((1u << (room - i)) - 1) : __mmask16{0xffff};
-    const __m512i list = _mm512_maskz_loadu_epi32(there, links + i);
-    const uint32_t ends = _mm512_mask_cmpeq_epi32_mask(there, list, _mm512_set1_epi32(-1));
-    const auto linked = static_cast<__mmask16>(there & ((ends & (0 - ends)) - 1));  // those before the first end
-    const __m512i slots = _mm512_and_si512(list, _mm512_set1_epi32(static_cast<int>(kSlotMask)));
+    const LinkedSlots list(links, room, i);
+    const __m512i slots = list.slots;
     // Bit s of 64-bit words is bit s of 32-bit ones, on this kind of machine.
     const __m512i words =
-        _mm512_mask_i32gather_epi32(_mm512_setzero_si512(), linked, _mm512_srli_epi32(slots, 5), seen, 4);
+        _mm512_mask_i32gather_epi32(_mm512_setzero_si512(), list.linked, _mm512_srli_epi32(slots, 5), seen, 4);
     const __m512i bits = _mm512_sllv_epi32(one, _mm512_and_si512(slots, _mm512_set1_epi32(31)));
-    const __mmask16 unseen = _mm512_mask_testn_epi32_mask(linked, words, bits);
+    const __mmask16 unseen = _mm512_mask_testn_epi32_mask(list.linked, words, bits);
     alignas(64) uint32_t found[16];
     _mm512_store_si512(found, _mm512_maskz_compress_epi32(unseen, slots));
     const auto count = static_cast<size_t>(_mm_popcnt_u32(unseen));
@@ -26,7 +39,32 @@ inline size_t take_unseen(uint64_t* seen, const uint32_t* links, size_t room, ui
       n += ~(word >> (slot % 64)) & 1;
       word |= uint64_t{1} << (slot % 64);
     }
-    if (ends != 0) break;
+    if (list.ends) break;
+  }
+  return n;
+}
+
+inline size_t take_unlisted(const SlotTable& seen, const uint32_t* links, size_t room, uint32_t* fresh) {
+  const __m512i factor = _mm512_set1_epi32(static_cast<int>(SlotTable::kHashFactor));
+  const __m128i shift = _mm_cvtsi32_si128(static_cast<int>(seen.shift));
+  size_t n = 0;
+  for (size_t i = 0; i < room; i += 16) {
+    const LinkedSlots list(links, room, i);
+    const __m512i places = _mm512_srl_epi32(_mm512_mullo_epi32(list.slots, factor), shift);
+    const __m512i there = _mm512_mask_i32gather_epi32(list.slots, list.linked, places, seen.slots, 4);
+    const __mmask16 unseen = _mm512_mask_cmpneq_epi32_mask(list.linked, there, list.slots);
+    alignas(64) uint32_t found[16], at[16];
+    _mm512_store_si512(found, _mm512_maskz_compress_epi32(unseen, list.slots));
+    _mm512_store_si512(at, _mm512_maskz_compress_epi32(unseen, places));
+    const auto count = static_cast<size_t>(_mm_popcnt_u32(unseen));
+    // One by one: others may stand at their places, and a list may hold a slot twice.
+    for (size_t f = 0; f < count; f++) {
+      uint32_t& place = seen.slots[seen.find(found[f], at[f])];
+      fresh[n] = found[f];
+      n += place != found[f];
+      place = found[f];
+    }
+    if (list.ends) break;
   }
   return n;
 }

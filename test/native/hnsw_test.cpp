@@ -6,6 +6,7 @@
 #include <string>
 
 #include "index/hnsw.h"
+#include "index/hnsw_walk.h"
 #include "kernels/dispatch.h"
 #include "testing.h"
 
@@ -369,11 +370,49 @@ void test_options() {
 
 }  // namespace
 
+// Walks short and long through graphs small and large, by lists and one by one, against a plain set: a table that fills
+// up hands over to a bitmap, and nothing of one walk is left for the next.
+void test_visited() {
+  Random random(9);
+  annex::Visited visited;
+  for (const size_t nodes : {1, 5000, 200'000, 3'000'000, 100'000, 3'000'000}) {
+    for (const size_t sees : {10, 1000, 6000, 40'000}) {
+      CHECK(visited.prepare(nodes, sees < 6000 ? sees : 1000));
+      std::vector<uint8_t> reference(nodes);
+      size_t wrong = 0;
+      for (size_t seen = 0; seen < sees;) {
+        uint32_t links[20], fresh[21], expected[20];
+        const size_t n = random.below(21), place = random.below(nodes);
+        size_t count = 0;
+        for (size_t i = 0; i < n; ++i) {
+          // Half of them in a row, where hashes and bits might meet.
+          links[i] = static_cast<uint32_t>(i % 2 == 0 ? (place + i) % nodes : random.below(nodes));
+          if (!reference[links[i]]) expected[count++] = links[i];
+          reference[links[i]] = 1;
+        }
+        if (n < 20) links[n] = annex::kNoLink;
+        seen += n;
+        if (n % 3 != 0) {
+          wrong += visited.add_links(annex::kernels().walk, links, 20, fresh) != count;
+          wrong += !std::equal(expected, expected + count, fresh);
+        } else {
+          size_t added = 0;
+          for (size_t i = 0; i < n; ++i) added += visited.add(links[i]);
+          wrong += added != count;
+        }
+      }
+      CHECK(wrong == 0);
+      visited.clear();
+    }
+  }
+}
+
 int main(int argc, char** argv) {
   if (argc > 1 && std::string(argv[1]) == "--fingerprint") {
     std::printf("%llu\n", static_cast<unsigned long long>(fingerprint()));
     return 0;
   }
+  test_visited();
   test_few_links();
   test_options();
   test_recall();

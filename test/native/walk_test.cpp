@@ -17,12 +17,17 @@ using testing::Random;
 
 namespace {
 
-// Lists of every length, full and not, with slots that are marked, seen before, or twice in the list.
+// Lists of every length, full and not, with slots that are marked, seen before, or twice in the list; a bitmap and a
+// table, which is full up to the half that may be, tell what has been seen.
 void test_unseen(const Kernels& k) {
   Random random(3);
   for (const size_t room : {1, 4, 15, 16, 17, 32, 33, 64, 100}) {
     const size_t nodes = 1 + random.below(400);
     std::vector<uint64_t> seen(nodes / 64 + 1);
+    uint32_t shift = 31;
+    while ((size_t{1} << (32 - shift)) < 2 * nodes) shift--;
+    std::vector<uint32_t> places(size_t{1} << (32 - shift), annex::kNoLink);
+    const annex::SlotTable table{places.data(), shift};
     std::set<uint32_t> reference;
     Guarded list(4 * room), fresh(4 * (room + 1));
     for (int round = 0; round < 40; round++) {
@@ -41,11 +46,18 @@ void test_unseen(const Kernels& k) {
       const size_t count = k.walk.take_unseen(seen.data(), links, room, fresh.as<uint32_t>());
       check(count == expected.size() && std::equal(expected.begin(), expected.end(), fresh.as<uint32_t>()), k,
             "unseen of room " + std::to_string(room));
+      const size_t listed = k.walk.take_unlisted(table, links, room, fresh.as<uint32_t>());
+      check(listed == expected.size() && std::equal(expected.begin(), expected.end(), fresh.as<uint32_t>()), k,
+            "unlisted of room " + std::to_string(room));
+      std::set<uint32_t> in_table(places.begin(), places.end());
+      in_table.erase(annex::kNoLink);
+      check(in_table == reference, k, "table of room " + std::to_string(room));
       size_t bits = 0;
       for (const uint64_t word : seen) bits += static_cast<size_t>(__builtin_popcountll(word));
       check(bits == reference.size(), k, "bits of room " + std::to_string(room));
       if (round % 8 == 7) {
         std::fill(seen.begin(), seen.end(), uint64_t{0});
+        std::fill(places.begin(), places.end(), annex::kNoLink);
         reference.clear();
       }
     }
