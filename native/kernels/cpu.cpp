@@ -80,8 +80,8 @@ CpuFeatures cpu_features() {
   f.avx2 = (state & kYmm) == kYmm && has(seven.b, bit(5));
   // F, DQ, CD, BW, VL
   f.avx512 = f.avx2 && (state & kZmm) == kZmm && has(seven.b, bit(16) | bit(17) | bit(28) | bit(30) | bit(31));
-  // VBMI, VNNI, BITALG, VPOPCNTDQ
-  f.avx512vnni = f.avx512 && has(seven.c, bit(1) | bit(11) | bit(12) | bit(14));
+  // VBMI, VPCLMULQDQ, VNNI, BITALG, VPOPCNTDQ
+  f.avx512vnni = f.avx512 && has(seven.c, bit(1) | bit(10) | bit(11) | bit(12) | bit(14));
   // TILE, INT8; and the process must ask Linux for leave to use the tile registers.
   constexpr uint64_t kTiles = 0x60000;
   f.avx512amx = f.avx512vnni && (state & kTiles) == kTiles && has(seven.d, bit(24) | bit(25)) && permit_tiles();

@@ -1,4 +1,5 @@
-// AVX-512 of Ice Lake, Zen 4 and later: VNNI, VBMI, VPOPCNTDQ and BITALG besides. Floats are those of avx512.
+// AVX-512 of Ice Lake, Zen 4 and later: VNNI, VBMI, VPOPCNTDQ, BITALG and VPCLMULQDQ besides. Floats are those of
+// avx512.
 #include "kernels/isa.h"
 #include "kernels/region.h"
 
@@ -11,7 +12,7 @@
 
 ANNEX_REGION_BEGIN(
     "avx2,fma,f16c,popcnt,avx512f,avx512bw,avx512dq,avx512vl,avx512cd,avx512vnni,avx512vbmi,avx512vpopcntdq,"
-    "avx512bitalg")
+    "avx512bitalg,vpclmulqdq")
 namespace annex {
 namespace {
 namespace avx512vnni {
@@ -24,6 +25,9 @@ namespace avx512vnni {
 #include "kernels/nibbles_bytes.inl"
 #include "kernels/nibbles.inl"
 #include "kernels/panels.inl"
+#include "kernels/crc_x86.inl"
+#include "kernels/crc_words.inl"
+#include "kernels/crc_folds.inl"
 #include "kernels/codes_avx512vnni.inl"
 #include "kernels/codes.inl"
 #include "kernels/codes_avx512vnni_bytes.inl"
@@ -36,6 +40,7 @@ Kernels make_table() {
   Kernels table = avx512_table();
   table.name = "avx512vnni";
   set_bytes(table);
+  table.crc32c = crc32c_by_folds;
   table.codes = make_code_kernels();
   return table;
 }

@@ -427,8 +427,8 @@ void test_arrays() {
 // ---- checksums ----
 
 // One bit at a time, by the definition.
-uint32_t crc32c_reference(const uint8_t* data, size_t n) {
-  uint32_t crc = UINT32_MAX;
+uint32_t crc32c_reference(uint32_t crc, const uint8_t* data, size_t n) {
+  crc = ~crc;
   for (size_t i = 0; i < n; i++) {
     crc ^= data[i];
     for (int bit = 0; bit < 8; bit++) crc = (crc & 1) != 0 ? (crc >> 1) ^ 0x82F63B78u : crc >> 1;
@@ -441,17 +441,21 @@ void test_crc() {
   for (const Kernels* k : tables) {
     check(k->crc32c(0, "123456789", 9) == 0xE3069283u, *k, describe("crc32c", Scalar::u8, 1, 9, 0));  // RFC 3720
   }
-  for (size_t round = 0; round < 200; round++) {
-    const size_t n = round < 80 ? round : random.below(40000);
-    Guarded bytes(n);
-    for (size_t i = 0; i < n; i++) bytes.as<uint8_t>()[i] = static_cast<uint8_t>(random.next());
-    const uint32_t expected = crc32c_reference(bytes.as<uint8_t>(), n);
-    const size_t cut = random.below(n + 1);
+  std::vector<size_t> lengths;
+  for (size_t n = 0; n <= 1200; n++) lengths.push_back(n);
+  for (size_t i = 0; i < 200; i++) lengths.push_back(random.below(40000));
+  for (size_t i = 0; i < 4; i++) lengths.push_back((256 << 10) - 2 + i);
+  for (const size_t n : lengths) {
+    // What lies before makes another start, and another CRC to begin with.
+    const size_t before = random.below(200);
+    Guarded bytes(before + n);
+    for (size_t i = 0; i < before + n; i++) bytes.data()[i] = static_cast<uint8_t>(random.next());
+    const uint32_t head = crc32c_reference(0, bytes.data(), before);
+    const uint32_t expected = crc32c_reference(head, bytes.data() + before, n);
     for (const Kernels* k : tables) {
-      check(k->crc32c(0, bytes.as<uint8_t>(), n) == expected, *k, describe("crc32c", Scalar::u8, 1, n, 0));
-      const uint32_t head = k->crc32c(0, bytes.as<uint8_t>(), cut);
-      check(k->crc32c(head, bytes.as<uint8_t>() + cut, n - cut) == expected, *k,
-            describe("crc32c in two parts", Scalar::u8, 1, n, cut));
+      check(k->crc32c(head, bytes.data() + before, n) == expected, *k, describe("crc32c", Scalar::u8, 1, n, before));
+      check(k->crc32c(0, bytes.data(), before + n) == expected, *k,
+            describe("crc32c from the start", Scalar::u8, 1, before + n, 0));
     }
   }
 }
