@@ -5,6 +5,7 @@
 
 #include "base/parallel.h"
 #include "index/hnsw.h"
+#include "kernels/dispatch.h"
 
 namespace annex {
 namespace {
@@ -84,18 +85,13 @@ Status HnswGraph::load(const SectionReader& sections, size_t node_count, size_t 
   if (!entered) return corrupt(kHnswTag, "the entry, slot %u on level %d, cannot be", entry, top);
 
   // All places of a list, those behind its end too: an end moves when links are added.
+  const auto survey_links = kernels().walk.survey_links;
   std::atomic<size_t> bad{SIZE_MAX}, tree_ends{0};
   status = sections.sweep(kBottomTag, [&](const uint8_t* part, size_t offset, size_t bytes) {
-    const uint32_t* links = reinterpret_cast<const uint32_t*>(part);
-    const uint32_t limit = static_cast<uint32_t>(nodes);
-    uint32_t wrong = 0, marks = 0;
-    for (size_t i = 0; i < bytes / sizeof(uint32_t); ++i) {
-      const uint32_t is_link = static_cast<uint32_t>(links[i] != kNoLink);
-      wrong |= static_cast<uint32_t>((links[i] & kSlotMask) >= limit) & is_link;
-      marks += links[i] >> 31 & is_link;
-    }
-    if (wrong != 0) bad = offset / bottom.stride();
-    tree_ends += marks;
+    const auto* links = reinterpret_cast<const uint32_t*>(part);
+    const LinkSurvey survey = survey_links(links, bytes / sizeof(uint32_t), static_cast<uint32_t>(nodes));
+    if (survey.astray) bad = offset / bottom.stride();
+    tree_ends += survey.marks;
   });
   if (status != Status::ok) return status;
   if (bad != SIZE_MAX) return corrupt(kBottomTag, "a link in or behind slot %zu leads out of the graph", bad.load());

@@ -1,5 +1,6 @@
 // What a walk through a graph does between two distances: it tells links that are new from those seen, and keeps the
-// best candidates. Part of the table in kernels.h; the same rules hold.
+// best candidates; and whether links of unknown origin can be walked at all. Part of the table in kernels.h; the same
+// rules hold.
 //
 // A pool of candidates is a sorted array of keys: a float's bits ordered as an integer, then the slot, then whether the
 // node has been expanded; so ties go to the smaller slot and nothing depends on timing.
@@ -87,6 +88,12 @@ struct SlotTable {
   static constexpr uint32_t kHashFactor = 0x9e3779b1;  // 2^32 over the golden ratio
 };
 
+/// What stands in places for links. One with kNoLink holds none.
+struct LinkSurvey {
+  bool astray;   // the slot of a link, without its mark, is not below the number of nodes
+  size_t marks;  // links with kTreeBit
+};
+
 struct WalkKernels {
   /// Copies the slots of the links before the first kNoLink, of `room` at most, whose bits in `seen` are clear to
   /// `fresh` in their order, and sets the bits; returns how many. `fresh` has room for one more than `room`.
@@ -96,6 +103,8 @@ struct WalkKernels {
   /// Puts rows at these distances among the candidates, where they belong. The slots of those that were taken move to
   /// the front of `slots`, in their order; returns how many.
   size_t (*add_candidates)(Candidates* candidates, const float* distances, uint32_t* slots, size_t n);
+  /// Of n < 2³² places.
+  LinkSurvey (*survey_links)(const uint32_t* links, size_t n, uint32_t nodes);
 };
 
 }  // namespace annex

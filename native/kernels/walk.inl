@@ -1,5 +1,6 @@
 // Walks without instructions of their own (kernels/walk.h). Included inside the namespace and region of the instruction
 // set.
+#include "kernels/walk_links.inl"
 
 // Without branches on what is new, which would be hard to predict.
 inline size_t take_unseen(uint64_t* seen, const uint32_t* links, size_t room, uint32_t* fresh) {

@@ -1,5 +1,6 @@
 // Walks by AVX-512 (kernels/walk.h): sixteen links, sixteen distances, eight keys at a time. Included inside the
 // namespace and region of the instruction set.
+#include "kernels/walk_links.inl"
 
 // Sixteen links of a list, from the i-th on.
 struct LinkedSlots {

@@ -64,6 +64,35 @@ void test_unseen(const Kernels& k) {
   }
 }
 
+// Slots about the number of nodes, marked and not, and places without a link.
+void test_survey(const Kernels& k) {
+  Random random(7);
+  for (size_t n = 0; n < 150; n++) {
+    for (const uint32_t nodes : {0u, 1u, 1000u, annex::kSlotMask - 16}) {
+      Guarded list(4 * n);
+      for (const bool stray : {false, true}) {
+        bool astray = false;
+        size_t marks = 0;
+        const size_t place = random.below(n + 1);
+        for (size_t i = 0; i < n; i++) {
+          uint32_t link = random.below(4) == 0 || nodes == 0
+                              ? annex::kNoLink
+                              : nodes - 1 - static_cast<uint32_t>(random.below(nodes) % 20);
+          if (stray && i == place) link = random.below(2) == 0 ? nodes : annex::kSlotMask;
+          if (random.below(4) == 0) link |= annex::kTreeBit;
+          list.as<uint32_t>()[i] = link;
+          if (link == annex::kNoLink) continue;
+          astray = astray || (link & annex::kSlotMask) >= nodes;
+          marks += link >> 31;
+        }
+        const annex::LinkSurvey survey = k.walk.survey_links(list.as<uint32_t>(), n, nodes);
+        check(survey.astray == astray && survey.marks == marks, k,
+              "survey of " + std::to_string(n) + " places, nodes " + std::to_string(nodes));
+      }
+    }
+  }
+}
+
 float distance(Random& random) {
   switch (random.below(12)) {
     case 0: return std::numeric_limits<float>::quiet_NaN();
@@ -130,6 +159,7 @@ int main() {
   const size_t count = annex::available_kernels(&available);
   for (size_t i = 0; i < count; i++) {
     test_unseen(*available[i]);
+    test_survey(*available[i]);
     test_candidates(*available[i]);
   }
   return testing::finish("walk_test");
