@@ -86,7 +86,7 @@ void HnswSearch::count(Work& work) {
 bool HnswSearch::reserve(Work& work, size_t lanes, size_t pool) const {
   const HnswGraph& graph = state_.graph;
   for (size_t i = 0; i < lanes; ++i) {
-    if (!work.lanes[i].walk.prepare(graph.nodes, std::max(pool, kSeeds), graph.bottom_room()) ||
+    if (!work.lanes[i].walk.prepare(graph.nodes, std::max(pool, kSeeds), graph.bottom_room(), lanes == 1) ||
         !work.lanes[i].space.prepare(shape_.dim, std::max(graph.bottom_room(), kScannedRows))) {
       return false;
     }

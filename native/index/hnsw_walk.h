@@ -14,19 +14,18 @@
 
 namespace annex {
 
-/// Which nodes a walk has seen. In a large graph a short walk keeps them in a table, which stays in the first-level
-/// cache where a bitmap of all nodes would not; when half of that is taken, or in a small graph from the start, in a
-/// bitmap.
+/// Which nodes a walk has seen: a bitmap of all, or in a large graph a table, which stays in the cache where the
+/// bitmaps of several walks would not. Of a table that is half full the bitmap takes over.
 class Visited {
  public:
-  /// `expected`: how many a walk sees, about.
-  [[nodiscard]] bool prepare(size_t nodes, size_t expected) {
+  /// `most`: nodes that a walk sees, or somewhat more; `alone`: no others go on in turns with it.
+  [[nodiscard]] bool prepare(size_t nodes, size_t most, bool alone) {
     used_ = nodes / 64 + 1;
     if (words_.size() < used_ && !words_.resize_zeroed(std::max(used_, words_.size() * 2))) return false;
     uint32_t bits = kLeastBits;
-    while (bits < 31 && size_t{1} << bits < expected) ++bits;
+    while (bits < 31 && size_t{1} << bits < most) ++bits;
     const size_t places = size_t{1} << bits;
-    const bool worth = places * sizeof(uint32_t) * kWorth <= nodes / 8;
+    const bool worth = places * sizeof(uint32_t) * (alone ? kWorthAlone : 1) <= nodes / 8;
     most_ = worth ? places / 2 : 0;
     if (worth && (table_.slots == nullptr || table_.shift != 32 - bits)) {
       if (slots_.size() < places && !slots_.resize(places)) return false;
@@ -70,8 +69,9 @@ class Visited {
   }
 
  private:
-  static constexpr uint32_t kLeastBits = 11;  // 8 KiB
-  static constexpr size_t kWorth = 2;  // a bitmap that is less than so many times as large as the table is faster
+  static constexpr uint32_t kLeastBits = 12;  // 16 KiB
+  // A bitmap not so many times as large as a table stays in the second-level cache, and is faster than the table there.
+  static constexpr size_t kWorthAlone = 8;
 
   void wipe_table() { std::fill_n(table_.slots, table_.places(), kNoLink); }
   // The table is half full: on with bits.
@@ -138,9 +138,9 @@ struct WalkMemory {
   Buffer<float> distances;  // of one
   uint64_t hops = 0, scored = 0;
 
-  /// `room`: links of a list at most.
-  [[nodiscard]] bool prepare(size_t nodes, size_t ef, size_t room) {
-    return visited.prepare(nodes, ef * room) &&
+  /// `room`: links of a list at most; `alone`: no other walk goes on in turns with this one.
+  [[nodiscard]] bool prepare(size_t nodes, size_t ef, size_t room, bool alone = true) {
+    return visited.prepare(nodes, ef * room, alone) &&
            (pool.size() >= candidates_room(ef) || pool.resize(candidates_room(ef))) &&
            (distances.size() >= room || (slots.resize((kLate + 1) * (room + 1)) && distances.resize(room)));
   }

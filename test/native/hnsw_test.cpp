@@ -376,8 +376,8 @@ void test_visited() {
   Random random(9);
   annex::Visited visited;
   for (const size_t nodes : {1, 5000, 200'000, 3'000'000, 100'000, 3'000'000}) {
-    for (const size_t sees : {10, 1000, 6000, 40'000}) {
-      CHECK(visited.prepare(nodes, sees < 6000 ? sees : 1000));
+    for (const size_t sees : {10, 1000, 3000, 6000, 40'000}) {
+      CHECK(visited.prepare(nodes, sees < 6000 ? sees : 1000, sees == 3000));
       std::vector<uint8_t> reference(nodes);
       size_t wrong = 0;
       for (size_t seen = 0; seen < sees;) {
