@@ -35,6 +35,14 @@ class Blocks {
   const uint8_t* item(size_t i) const { return blocks_[i >> shift_] + (i & (block_items() - 1)) * stride_; }
   size_t bytes() const { return capacity_ * stride_ + blocks_.bytes(); }
 
+  /// Where items are, for loops over many of them: a copy of it stays in registers.
+  struct View {
+    uint8_t* const* blocks;
+    size_t shift, mask, stride;
+    const uint8_t* item(size_t i) const { return blocks[i >> shift] + (i & mask) * stride; }
+  };
+  View view() const { return {blocks_.data(), shift_, block_items() - 1, stride_}; }
+
   /// Room for `count` items; those that are there keep their contents. False: out of memory; there is room for those.
   [[nodiscard]] bool reserve(size_t count) {
     while (capacity_ < count) {

@@ -133,7 +133,7 @@ Status HnswBuilder::collect_edges() {
     choose_parent(slot);
     for (int layer = std::min(graph_.level(slot), top_); layer >= 0; --layer) {
       const uint32_t* links = edit_.links(slot, layer);
-      const size_t n = count_links(links, edit_.room(layer));
+      const size_t n = kernels().walk.count_links(links, edit_.room(layer));
       for (size_t l = 0; l < n; ++l) {
         const uint64_t target = static_cast<uint64_t>(layer) << 32 | (links[l] & kSlotMask);
         const Edge edge{target, static_cast<uint32_t>(i - linked_), slot | (links[l] & kTreeBit)};
@@ -168,7 +168,7 @@ size_t HnswBuilder::tree_edges(uint32_t slot) const {
 // Marks the edge of the spanning tree that reaches a new node: from the nearest of its links that has few such edges.
 void HnswBuilder::choose_parent(uint32_t slot) {
   uint32_t* links = edit_.writable(slot, 0);
-  const size_t most = options_.m + 1, n = count_links(links, graph_.bottom_room());
+  const size_t most = options_.m + 1, n = kernels().walk.count_links(links, graph_.bottom_room());
   for (size_t i = 0; i < n; ++i) {
     if (tree_edges(links[i]) >= most) continue;
     ++children_[links[i]];
@@ -216,7 +216,7 @@ void HnswBuilder::link_back(LinkWork& work, Space& space, const Edge* edges, siz
   const int layer = static_cast<int>(edges->target >> 32);
   const size_t room = graph_.room(layer);
   uint32_t* links = edit_.writable(target, layer);
-  size_t present = count_links(links, room);
+  size_t present = kernels().walk.count_links(links, room);
   // More than a list's length of new neighbors are taken in parts: those of the tree never fill a list.
   for (size_t at = 0; at < n;) {
     const size_t part = std::min(n - at, room);

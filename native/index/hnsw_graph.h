@@ -70,12 +70,6 @@ struct HnswGraph {
 /// Level of a node: l with probability M^-l (1 - 1/M).
 int level_of(uint64_t seed, uint32_t slot, size_t m);
 
-inline size_t count_links(const uint32_t* links, size_t room) {
-  size_t n = 0;
-  while (n < room && links[n] != kNoLink) ++n;
-  return n;
-}
-
 /// A graph with changes that no search sees yet: lists of old nodes are copied when first written, nodes that continue
 /// the arrays are written in place. Dropping it leaves the graph as it was.
 class HnswEdit {

@@ -31,7 +31,7 @@ struct LinkWork {
 template <class F>
 void with_space(const RowStore& rows, const HnswCodes* codes, SpaceMemory& memory, F&& body) {
   if (codes != nullptr) {
-    NibbleSpace space(rows, codes->coder, codes->codes, memory);
+    NibbleSpace space(rows, codes->coder, codes->codes.view(), memory);
     body(space);
   } else {
     RowSpace space(rows, memory);

@@ -120,7 +120,8 @@ Status HnswSearch::scan_left(size_t threads) {
     if (exact) {
       scan_rows(work, queries, count);
     } else {
-      scan_codes(work, NibbleSpace(state_.rows, state_.codes->coder, state_.codes->codes, work.space), queries, count);
+      scan_codes(work, NibbleSpace(state_.rows, state_.codes->coder, state_.codes->codes.view(), work.space), queries,
+                 count);
     }
     this->count(work);
     if (cancelled(request_.cancel)) outcome.store(Status::aborted);

@@ -42,6 +42,11 @@ class RowSpace {
   /// A row of the index as precise a query as can be had.
   void set_new_row(uint32_t slot) { set_row(slot); }
   void prefetch_row(uint32_t slot) const { prefetch_bytes(rows_.row(slot), bytes_ < 256 ? bytes_ : 256); }
+  /// Asks for rows, and says where they are (not here): for score_asked, once they have had time to come.
+  void ask(const uint32_t* slots, size_t n, const void**) const {
+    for (size_t i = 0; i < n; ++i) prefetch_row(slots[i]);
+  }
+  void score_asked(const uint32_t* slots, const void* const*, size_t n, float* out) const { score(slots, n, out); }
   void score(const uint32_t* slots, size_t n, float* out) const {
     scorer_.distances(query_, slots, n, memory_.work.data(), out);
   }
@@ -57,7 +62,7 @@ class RowSpace {
 class NibbleSpace {
  public:
   static constexpr bool kEstimates = true;
-  NibbleSpace(const RowStore& rows, const NibbleCoder& coder, const Blocks& codes, SpaceMemory& memory)
+  NibbleSpace(const RowStore& rows, const NibbleCoder& coder, Blocks::View codes, SpaceMemory& memory)
       : rows_(rows),
         coder_(coder),
         codes_(codes),
@@ -79,9 +84,21 @@ class NibbleSpace {
     set_query(decoded, rows_.norm(slot));
   }
   void prefetch_row(uint32_t slot) const { prefetch_bytes(codes_.item(slot), lines_ * kNibbleLine); }
+  void ask(const uint32_t* slots, size_t n, const void** rows) const {
+    const Blocks::View codes = codes_;
+    const size_t bytes = lines_ * kNibbleLine;
+    for (size_t i = 0; i < n; ++i) {
+      rows[i] = codes.item(slots[i]);
+      prefetch_bytes(rows[i], bytes);
+    }
+  }
+  void score_asked(const uint32_t*, const void* const* rows, size_t n, float* out) const {
+    gather_(query_, rows, n, lines_, out);
+  }
   void score(const uint32_t* slots, size_t n, float* out) const {
     const void** rows = memory_.rows.data();
-    for (size_t i = 0; i < n; ++i) rows[i] = codes_.item(slots[i]);
+    const Blocks::View codes = codes_;
+    for (size_t i = 0; i < n; ++i) rows[i] = codes.item(slots[i]);
     gather_(query_, rows, n, lines_, out);
   }
 
@@ -90,7 +107,7 @@ class NibbleSpace {
 
   const RowStore& rows_;
   const NibbleCoder& coder_;
-  const Blocks& codes_;
+  const Blocks::View codes_;
   SpaceMemory& memory_;
   const NibbleGatherFn gather_;
   const size_t lines_;

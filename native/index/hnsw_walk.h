@@ -111,13 +111,10 @@ struct Reach {
     const float distance = std::max(0.0f, key_distance(pool[place]) + offset);
     return std::max(pool[least - 1], pool_key(distance * ratio - offset, kSlotMask));
   }
-  /// Drops what is not kept from the end of a pool; `*expanded`, how many of its first are to be expanded, follows it.
-  void trim(Candidates* pool, size_t* expanded) const {
+  /// Drops what is not kept from the end of a pool, and says how many of its first are to be expanded.
+  void trim(const WalkKernels& kernels, Candidates* pool, size_t* expanded) const {
     const uint64_t greatest = limit(pool->keys, pool->size);
-    const size_t within = std::min(pool->size, most);
-    size_t ends = std::min(*expanded, within);
-    while (ends > least && pool->keys[ends - 1] > greatest) --ends;
-    while (ends < within && pool->keys[ends] <= greatest) ++ends;
+    const size_t ends = kernels.count_within(pool->keys, std::min(pool->size, most), greatest);
     *expanded = ends;
     const size_t kept = ends + more;
     pool->limit = pool->size < kept ? UINT64_MAX : std::max(greatest, pool->keys[kept - 1]);
@@ -133,16 +130,18 @@ inline constexpr size_t kLate = 2;
 /// What one thread needs for walks; kept from one to the next, so that a query allocates nothing.
 struct WalkMemory {
   Visited visited;
-  Buffer<uint64_t> pool;    // the best so far, ascending
-  Buffer<uint32_t> slots;   // of the expansions whose distances are to come, and of one more
-  Buffer<float> distances;  // of one
+  Buffer<uint64_t> pool;     // the best so far, ascending
+  Buffer<uint32_t> slots;    // of the expansions whose distances are to come, and of one more
+  Buffer<const void*> rows;  // where those are
+  Buffer<float> distances;   // of one
   uint64_t hops = 0, scored = 0;
 
   /// `room`: links of a list at most; `alone`: no other walk goes on in turns with this one.
   [[nodiscard]] bool prepare(size_t nodes, size_t ef, size_t room, bool alone = true) {
     return visited.prepare(nodes, ef * room, alone) &&
            (pool.size() >= candidates_room(ef) || pool.resize(candidates_room(ef))) &&
-           (distances.size() >= room || (slots.resize((kLate + 1) * (room + 1)) && distances.resize(room)));
+           (distances.size() >= room ||
+            (slots.resize((kLate + 1) * (room + 1)) && rows.resize((kLate + 1) * room) && distances.resize(room)));
   }
 };
 
@@ -157,21 +156,19 @@ inline uint32_t expand_next(Candidates* pool) {
 /// From `key` to the node next to the query in each layer from `from` down to `to`, one neighbor at a time.
 template <class Space, class Graph>
 uint64_t descend(const Space& space, const Graph& graph, WalkMemory& memory, uint64_t key, int from, int to) {
+  const WalkKernels& walk = kernels().walk;
   for (int layer = from; layer >= to; --layer) {
     for (bool moved = true; moved;) {
       moved = false;
       const uint32_t* links = graph.links(key_slot(key), layer);
-      const size_t n = count_links(links, graph.room(layer));
-      for (size_t i = 0; i < n; ++i) space.prefetch_row(links[i]);
-      space.score(links, n, memory.distances.data());
+      const size_t n = walk.count_links(links, graph.room(layer));
+      space.ask(links, n, memory.rows.data());
+      space.score_asked(links, memory.rows.data(), n, memory.distances.data());
       memory.scored += n;
       ++memory.hops;
-      for (size_t i = 0; i < n; ++i) {
-        const uint64_t other = pool_key(memory.distances[i], links[i]);
-        if (other >= key) continue;
-        key = other;
-        moved = true;
-      }
+      const uint64_t other = walk.nearest_key(memory.distances.data(), links, n);
+      moved = other < key;
+      key = std::min(key, other);
     }
   }
   return key;
@@ -192,7 +189,9 @@ class LayerWalk {
     layer_ = layer;
     room_ = graph_.room(layer);
     at_ = waiting_ = 0;
-    for (size_t i = 0; i <= kLate; ++i) lists_[i] = {memory_.slots.data() + i * (room_ + 1), 0};
+    for (size_t i = 0; i <= kLate; ++i) {
+      lists_[i] = {memory_.slots.data() + i * (room_ + 1), memory_.rows.data() + i * room_, 0};
+    }
     for (size_t i = 0; i < size; ++i) memory_.visited.add(key_slot(pool_.keys[i]));
   }
   /// The next step; false where there was none left: then the pool is complete.
@@ -206,10 +205,10 @@ class LayerWalk {
     at_ = at_ == kLate ? 0 : at_ + 1;
     List& oldest = lists_[at_];
     float* distances = memory_.distances.data();
-    space_.score(oldest.slots, oldest.count, distances);
+    space_.score_asked(oldest.slots, oldest.rows, oldest.count, distances);
     if (links != nullptr) {
       fresh.count = memory_.visited.add_links(kernels_, links, room_, fresh.slots);
-      for (size_t i = 0; i < fresh.count; ++i) space_.prefetch_row(fresh.slots[i]);
+      space_.ask(fresh.slots, fresh.count, fresh.rows);
       waiting_ += fresh.count;
       memory_.scored += fresh.count;
       ++memory_.hops;
@@ -217,7 +216,7 @@ class LayerWalk {
     kernels_.add_candidates(&pool_, distances, oldest.slots, oldest.count);
     waiting_ -= oldest.count;
     oldest.count = 0;
-    reach_.trim(&pool_, &expanded_);
+    reach_.trim(kernels_, &pool_, &expanded_);
     return true;
   }
   /// Asks for the links of the candidate that is expanded next.
@@ -237,6 +236,7 @@ class LayerWalk {
   // New neighbors of one node. There is room for one more: a place that is written in vain.
   struct List {
     uint32_t* slots;
+    const void** rows;
     size_t count;
   };
   void ask_for_links(size_t place) const {
@@ -273,7 +273,7 @@ template <class Space, class Graph>
 class LaneWalk {
  public:
   LaneWalk(Space& space, const Graph& graph, WalkMemory& memory)
-      : space_(space), graph_(graph), memory_(memory), bottom_(space, graph, memory) {}
+      : kernels_(kernels().walk), space_(space), graph_(graph), memory_(memory), bottom_(space, graph, memory) {}
 
   void start(uint32_t entry, int top, const Reach& reach) {
     space_.score(&entry, 1, memory_.distances.data());
@@ -311,23 +311,24 @@ class LaneWalk {
   }
   bool take_links() {
     links_ = graph_.links(key_slot(best_), layer_);
-    count_ = count_links(links_, graph_.room(layer_));
-    for (size_t i = 0; i < count_; ++i) space_.prefetch_row(links_[i]);
+    count_ = kernels_.count_links(links_, graph_.room(layer_));
+    space_.ask(links_, count_, memory_.rows.data());
     at_ = At::rows;
     return true;
   }
   bool descend() {
     float* distances = memory_.distances.data();
-    space_.score(links_, count_, distances);
+    space_.score_asked(links_, memory_.rows.data(), count_, distances);
     memory_.scored += count_;
     ++memory_.hops;
-    const uint64_t before = best_;
-    for (size_t i = 0; i < count_; ++i) best_ = std::min(best_, pool_key(distances[i], links_[i]));
-    if (best_ == before) --layer_;
+    const uint64_t near = kernels_.nearest_key(distances, links_, count_);
+    if (near >= best_) --layer_;
+    best_ = std::min(best_, near);
     enter();
     return true;
   }
 
+  const WalkKernels& kernels_;
   Space& space_;
   const Graph& graph_;
   WalkMemory& memory_;

@@ -19,29 +19,34 @@ ANNEX_INLINE void nibble_block(const NibbleRowsQuery& query, const uint8_t* cons
   int32_t dot_sums[R], square_sums[R] = {};
   sum_rows<R>(dots, dot_sums);
   if constexpr (kSquares) sum_rows<R>(squares, square_sums);
+  // Factors of its own: as far as the compiler knows, `out` could be within the query.
+  const float base = query.base, dot = query.dot, square = query.square;
+  float values[R];
   unroll<R>([&](auto r) ANNEX_INLINE_LAMBDA {
-    const float value = query.base + query.dot * static_cast<float>(dot_sums[r]);
-    out[r] = kSquares ? value + query.square * static_cast<float>(square_sums[r]) : value;
+    const float value = base + dot * static_cast<float>(dot_sums[r]);
+    values[r] = kSquares ? value + square * static_cast<float>(square_sums[r]) : value;
   });
+  memcpy(out, values, sizeof values);
 }
 
-// What is left below R rows is filled up with the last one: side by side they cost little more than one.
+// The last rows of less than a block are done with some that were done before: side by side they cost little more.
 template <bool kSquares>
 ANNEX_INLINE void nibble_rows(const NibbleRowsQuery& query, const uint8_t* const* rows, size_t n, size_t lines,
                               float* out) {
-  constexpr size_t R = kByteRows;
-  size_t i = 0;
-  for (; i + R <= n; i += R) nibble_block<kByteRows, kSquares>(query, rows + i, lines, out + i);
-  if (i == n) return;
-  const uint8_t* last[R];
-  float values[R];
-  for (size_t r = 0; r < R; r++) last[r] = rows[i + r < n ? i + r : n - 1];
-  if (n - i <= kByteRows / 2) {
-    nibble_block<kByteRows / 2, kSquares>(query, last, lines, values);
-  } else {
-    nibble_block<kByteRows, kSquares>(query, last, lines, values);
+  constexpr size_t R = kByteRows, H = R / 2;
+  if (n < H) {
+    for (size_t i = 0; i < n; i++) nibble_block<1, kSquares>(query, rows + i, lines, out + i);
+    return;
   }
-  for (size_t r = 0; i < n; r++, i++) out[i] = values[r];
+  size_t i = 0;
+  for (; i + R <= n; i += R) nibble_block<R, kSquares>(query, rows + i, lines, out + i);
+  const size_t left = n - i;
+  if (left > H && i != 0) {
+    nibble_block<R, kSquares>(query, rows + n - R, lines, out + n - R);
+  } else if (left != 0) {
+    if (left > H) nibble_block<H, kSquares>(query, rows, lines, out);
+    nibble_block<H, kSquares>(query, rows + n - H, lines, out + n - H);
+  }
 }
 
 inline void gather_nibbles(const NibbleRowsQuery& query, const void* const* rows, size_t n, size_t lines, float* out) {

@@ -68,8 +68,8 @@ struct Candidates {
   uint64_t limit;  // greater keys are not taken
   size_t next;     // the first that has not been expanded, or size
 };
-/// Eights are written whole.
-inline constexpr size_t candidates_room(size_t most) { return (most / 8 + 2) * 8; }
+/// Behind the last key as much as 32 may be written.
+inline constexpr size_t candidates_room(size_t most) { return (most / 32 + 2) * 32; }
 
 /// A set of slots: each stands at the first place from that of its hash on which was free, and kNoLink at those that
 /// are. Never more than half of them are taken.
@@ -100,9 +100,15 @@ struct WalkKernels {
   size_t (*take_unseen)(uint64_t* seen, const uint32_t* links, size_t room, uint32_t* fresh);
   /// The same for those that are not in a table, and puts them there.
   size_t (*take_unlisted)(const SlotTable& seen, const uint32_t* links, size_t room, uint32_t* fresh);
-  /// Puts rows at these distances among the candidates, where they belong. The slots of those that were taken move to
-  /// the front of `slots`, in their order; returns how many.
+  /// How many links of a list stand before the first kNoLink.
+  size_t (*count_links)(const uint32_t* links, size_t room);
+  /// The least of the rows' keys, or UINT64_MAX of none.
+  uint64_t (*nearest_key)(const float* distances, const uint32_t* slots, size_t n);
+  /// Puts rows at these distances among the candidates, where they belong. The slots of those that the limits would
+  /// let in, as they were before, move to the front of `slots`, in their order; returns how many.
   size_t (*add_candidates)(Candidates* candidates, const float* distances, uint32_t* slots, size_t n);
+  /// How many of n ascending keys are not greater than another.
+  size_t (*count_within)(const uint64_t* keys, size_t n, uint64_t key);
   /// Of n < 2³² places.
   LinkSurvey (*survey_links)(const uint32_t* links, size_t n, uint32_t nodes);
 };

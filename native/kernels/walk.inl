@@ -27,16 +27,37 @@ inline size_t take_unlisted(const SlotTable& seen, const uint32_t* links, size_t
   return n;
 }
 
+inline size_t count_links(const uint32_t* links, size_t room) {
+  size_t n = 0;
+  while (n < room && links[n] != kNoLink) n++;
+  return n;
+}
+
+inline uint64_t nearest_key(const float* distances, const uint32_t* slots, size_t n) {
+  uint64_t least = UINT64_MAX;
+  for (size_t i = 0; i < n; i++) {
+    const uint64_t key = pool_key(distances[i], slots[i]);
+    least = key < least ? key : least;
+  }
+  return least;
+}
+
 inline size_t add_candidates(Candidates* candidates, const float* distances, uint32_t* slots, size_t n) {
   Candidates& to = *candidates;
+  const uint64_t limit = to.size == to.most && to.keys[to.most - 1] < to.limit ? to.keys[to.most - 1] : to.limit;
   size_t taken = 0;
   for (size_t i = 0; i < n; i++) {
     const uint64_t key = pool_key(distances[i], slots[i]);
-    if (key > to.limit) continue;
-    const size_t place = pool_insert(to.keys, &to.size, to.most, key);
-    if (place == to.most) continue;
+    if (key > limit) continue;
     slots[taken++] = slots[i];
+    const size_t place = pool_insert(to.keys, &to.size, to.most, key);
     if (place < to.next) to.next = place;
   }
   return taken;
+}
+
+inline size_t count_within(const uint64_t* keys, size_t n, uint64_t key) {
+  const uint64_t* first = keys;
+  for (; n > 1; n -= n / 2) first += (first[n / 2 - 1] <= key) * (n / 2);
+  return static_cast<size_t>(first - keys) + (n == 1 && *first <= key);
 }

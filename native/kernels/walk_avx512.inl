@@ -18,20 +18,33 @@ struct LinkedSlots {
   }
 };
 
+// Those of the links before the end of a list, of 64 at most from the i-th on, that `unseen` tells, in their order.
+template <class Unseen>
+ANNEX_INLINE size_t collect_links(const uint32_t* links, size_t room, size_t* i, uint32_t* found, Unseen unseen) {
+  size_t n = 0;
+  for (const size_t end = room - *i < 64 ? room : *i + 64; *i < end; *i += 16) {
+    const LinkedSlots list(links, room, *i);
+    const __mmask16 chosen = unseen(list);
+    _mm512_storeu_si512(found + n, _mm512_maskz_compress_epi32(chosen, list.slots));
+    n += static_cast<size_t>(_mm_popcnt_u32(chosen));
+    if (list.ends) *i = room;
+  }
+  return n;
+}
+
 inline size_t take_unseen(uint64_t* seen, const uint32_t* links, size_t room, uint32_t* fresh) {
   const __m512i one = _mm512_set1_epi32(1);
-  size_t n = 0;
-  for (size_t i = 0; i < room; i += 16) {
-    const LinkedSlots list(links, room, i);
-    const __m512i slots = list.slots;
-    // Bit s of 64-bit words is bit s of 32-bit ones, on this kind of machine.
+  // Bit s of 64-bit words is bit s of 32-bit ones, on this kind of machine.
+  const auto unseen = [=](const LinkedSlots& list) ANNEX_INLINE_LAMBDA {
     const __m512i words =
-        _mm512_mask_i32gather_epi32(_mm512_setzero_si512(), list.linked, _mm512_srli_epi32(slots, 5), seen, 4);
-    const __m512i bits = _mm512_sllv_epi32(one, _mm512_and_si512(slots, _mm512_set1_epi32(31)));
-    const __mmask16 unseen = _mm512_mask_testn_epi32_mask(list.linked, words, bits);
-    alignas(64) uint32_t found[16];
-    _mm512_store_si512(found, _mm512_maskz_compress_epi32(unseen, slots));
-    const auto count = static_cast<size_t>(_mm_popcnt_u32(unseen));
+        _mm512_mask_i32gather_epi32(_mm512_setzero_si512(), list.linked, _mm512_srli_epi32(list.slots, 5), seen, 4);
+    const __m512i bits = _mm512_sllv_epi32(one, _mm512_and_si512(list.slots, _mm512_set1_epi32(31)));
+    return _mm512_mask_testn_epi32_mask(list.linked, words, bits);
+  };
+  uint32_t found[64 + 16];
+  size_t n = 0;
+  for (size_t i = 0; i < room;) {
+    const size_t count = collect_links(links, room, &i, found, unseen);
     // One by one, for a list may hold a slot twice.
     for (size_t f = 0; f < count; f++) {
       const uint32_t slot = found[f];
@@ -40,7 +53,6 @@ inline size_t take_unseen(uint64_t* seen, const uint32_t* links, size_t room, ui
       n += ~(word >> (slot % 64)) & 1;
       word |= uint64_t{1} << (slot % 64);
     }
-    if (list.ends) break;
   }
   return n;
 }
@@ -48,26 +60,56 @@ inline size_t take_unseen(uint64_t* seen, const uint32_t* links, size_t room, ui
 inline size_t take_unlisted(const SlotTable& seen, const uint32_t* links, size_t room, uint32_t* fresh) {
   const __m512i factor = _mm512_set1_epi32(static_cast<int>(SlotTable::kHashFactor));
   const __m128i shift = _mm_cvtsi32_si128(static_cast<int>(seen.shift));
-  size_t n = 0;
-  for (size_t i = 0; i < room; i += 16) {
-    const LinkedSlots list(links, room, i);
+  const auto unlisted = [=](const LinkedSlots& list) ANNEX_INLINE_LAMBDA {
     const __m512i places = _mm512_srl_epi32(_mm512_mullo_epi32(list.slots, factor), shift);
     const __m512i there = _mm512_mask_i32gather_epi32(list.slots, list.linked, places, seen.slots, 4);
-    const __mmask16 unseen = _mm512_mask_cmpneq_epi32_mask(list.linked, there, list.slots);
-    alignas(64) uint32_t found[16], at[16];
-    _mm512_store_si512(found, _mm512_maskz_compress_epi32(unseen, list.slots));
-    _mm512_store_si512(at, _mm512_maskz_compress_epi32(unseen, places));
-    const auto count = static_cast<size_t>(_mm_popcnt_u32(unseen));
+    return _mm512_mask_cmpneq_epi32_mask(list.linked, there, list.slots);
+  };
+  uint32_t found[64 + 16];
+  size_t n = 0;
+  for (size_t i = 0; i < room;) {
+    const size_t count = collect_links(links, room, &i, found, unlisted);
     // One by one: others may stand at their places, and a list may hold a slot twice.
     for (size_t f = 0; f < count; f++) {
-      uint32_t& place = seen.slots[seen.find(found[f], at[f])];
+      uint32_t& place = seen.slots[seen.find(found[f], seen.hash(found[f]))];
       fresh[n] = found[f];
       n += place != found[f];
       place = found[f];
     }
-    if (list.ends) break;
   }
   return n;
+}
+
+inline size_t count_links(const uint32_t* links, size_t room) {
+  for (size_t i = 0; i < room; i += 16) {
+    const LinkedSlots list(links, room, i);
+    if (list.ends) return i + static_cast<size_t>(_mm_popcnt_u32(list.linked));
+  }
+  return room;
+}
+
+// As pool_key orders distances: negative ones turned in all bits, others in the sign; NaN last.
+ANNEX_INLINE __m512i order_distances(__m512 distances) {
+  const __m512i bits = _mm512_castps_si512(distances), sign = _mm512_set1_epi32(INT32_MIN);
+  const __m512i order = _mm512_xor_si512(bits, _mm512_or_si512(_mm512_srai_epi32(bits, 31), sign));
+  return _mm512_mask_mov_epi32(order, _mm512_cmp_ps_mask(distances, distances, _CMP_UNORD_Q), _mm512_set1_epi32(-1));
+}
+ANNEX_INLINE __mmask16 first_sixteen(size_t n) {
+  return n < 16 ? static_cast<__mmask16>((1u << n) - 1) : __mmask16{0xffff};
+}
+
+inline uint64_t nearest_key(const float* distances, const uint32_t* slots, size_t n) {
+  uint64_t least = UINT64_MAX;
+  for (size_t i = 0; i < n; i += 16) {
+    const __mmask16 there = first_sixteen(n - i);
+    const __m512i order = order_distances(_mm512_maskz_loadu_ps(there, distances + i));
+    const uint32_t first = _mm512_mask_reduce_min_epu32(there, order);
+    const __mmask16 equal = _mm512_mask_cmpeq_epi32_mask(there, order, _mm512_set1_epi32(static_cast<int>(first)));
+    const uint32_t slot = _mm512_mask_reduce_min_epu32(equal, _mm512_maskz_loadu_epi32(there, slots + i));
+    const uint64_t key = uint64_t{first} << 32 | uint64_t{slot} << 1;
+    least = key < least ? key : least;
+  }
+  return least;
 }
 
 // Puts a key among `size` ascending ones, which are one more then: from the end on, eights of greater keys move by one.
@@ -96,44 +138,126 @@ ANNEX_INLINE size_t count_less(const uint64_t* keys, uint64_t key) {
   }
 }
 
-inline size_t add_candidates(Candidates* candidates, const float* distances, uint32_t* slots, size_t n) {
+inline size_t count_within(const uint64_t* keys, size_t n, uint64_t key) {
+  const uint64_t* first = keys;
+  for (; n > 32; n -= n / 2) first += (first[n / 2 - 1] <= key) * (n / 2);
+  const __m512i value = _mm512_set1_epi64(static_cast<int64_t>(key));
+  auto count = static_cast<size_t>(first - keys);
+  for (size_t v = 0; v < n; v += 8) {
+    const auto there = static_cast<__mmask8>(n - v < 8 ? (1u << (n - v)) - 1 : 0xff);
+    count += static_cast<size_t>(
+        _mm_popcnt_u32(_mm512_mask_cmple_epu64_mask(there, _mm512_maskz_loadu_epi64(there, first + v), value)));
+  }
+  return count;
+}
+
+// Puts keys among `size` ascending ones that registers hold, V eights of them: no branch depends on where they belong.
+// Returns the place of the first that is even, not expanded; 8 V where there is none.
+template <int V>
+ANNEX_INLINE size_t insert_keys(uint64_t* keys, size_t size, const uint64_t* added, size_t count) {
+  const __m512i none = _mm512_set1_epi64(-1);
+  const auto there = [=](int v) ANNEX_INLINE_LAMBDA {
+    const size_t before = 8 * static_cast<size_t>(v);
+    return static_cast<__mmask8>(size >= before + 8 ? 0xff : size > before ? (1u << (size - before)) - 1 : 0);
+  };
+  __m512i eights[V];
+  ANNEX_UNROLL
+  for (int v = 0; v < V; v++) {
+    eights[v] = _mm512_mask_loadu_epi64(none, there(v), keys + 8 * v);
+  }
+  for (size_t i = 0; i < count; i++) {
+    const __m512i key = _mm512_set1_epi64(static_cast<int64_t>(added[i]));
+    // Each becomes itself, the new key, or its left neighbor; that of the first is not greater than the new key.
+    ANNEX_UNROLL
+    for (int v = V - 1; v >= 0; v--) {
+      const __m512i left =
+          _mm512_alignr_epi64(eights[v], v == 0 ? _mm512_setzero_si512() : eights[v == 0 ? 0 : v - 1], 7);
+      eights[v] = _mm512_min_epu64(eights[v], _mm512_max_epu64(left, key));
+    }
+  }
+  ANNEX_UNROLL
+  for (int v = 0; v < V; v++) _mm512_storeu_si512(keys + 8 * v, eights[v]);
+  size_t first = 8 * V;
+  ANNEX_UNROLL
+  for (int v = V - 1; v >= 0; v--) {
+    const uint32_t even = _mm512_testn_epi64_mask(eights[v], _mm512_set1_epi64(1));
+    const size_t place = 8 * static_cast<size_t>(v) + static_cast<size_t>(_mm_popcnt_u32((even & (0 - even)) - 1));
+    first = even != 0 ? place : first;
+  }
+  return first;
+}
+
+// As many keys as registers hold.
+constexpr size_t kNearKeys = 128;
+
+inline size_t insert_keys(size_t eights, uint64_t* keys, size_t size, const uint64_t* added, size_t count) {
+  if (eights <= 2) return insert_keys<2>(keys, size, added, count);
+  if (eights <= 4) return insert_keys<4>(keys, size, added, count);
+  if (eights <= 6) return insert_keys<6>(keys, size, added, count);
+  if (eights <= 8) return insert_keys<8>(keys, size, added, count);
+  if (eights <= 12) return insert_keys<12>(keys, size, added, count);
+  return insert_keys<16>(keys, size, added, count);
+}
+
+// The same where they are too many for registers. Returns the first of the keys that is not expanded.
+inline size_t insert_keys_far(Candidates* candidates, const uint64_t* added, size_t count) {
   uint64_t* keys = candidates->keys;
   const size_t most = candidates->most;
-  const __m512i none = _mm512_set1_epi64(-1), sign = _mm512_set1_epi32(INT32_MIN);
-  size_t size = candidates->size, taken = 0;
-  const uint64_t first = candidates->next < size ? keys[candidates->next] : UINT64_MAX;
-  const uint64_t limit = size == most && keys[most - 1] < candidates->limit ? keys[most - 1] : candidates->limit;
-  uint64_t least = UINT64_MAX;
+  const __m512i none = _mm512_set1_epi64(-1);
+  size_t size = candidates->size;
   const size_t last = size / 8 * 8;
   const auto behind = static_cast<__mmask8>(0xff << size % 8);
   _mm512_storeu_si512(keys + last, _mm512_mask_mov_epi64(_mm512_loadu_si512(keys + last), behind, none));
-  for (size_t i = 0; i < n; i += 16) {
-    const __mmask16 there = n - i < 16 ? static_cast<__mmask16>((1u << (n - i)) - 1) : __mmask16{0xffff};
-    const __m512 values = _mm512_maskz_loadu_ps(there, distances + i);
-    const __m512i bits = _mm512_castps_si512(values);
-    // As pool_key orders them: negative ones turned in all bits, others in the sign; NaN last.
-    __m512i order = _mm512_xor_si512(bits, _mm512_or_si512(_mm512_srai_epi32(bits, 31), sign));
-    order = _mm512_mask_mov_epi32(order, _mm512_cmp_ps_mask(values, values, _CMP_UNORD_Q), none);
-    const __m512i top = _mm512_set1_epi32(static_cast<int>(limit >> 32));
-    const __mmask16 near = _mm512_mask_cmple_epu32_mask(there, order, top);
-    alignas(64) uint32_t orders[16], found[16];
-    _mm512_store_si512(orders, _mm512_maskz_compress_epi32(near, order));
-    _mm512_store_si512(found, _mm512_maskz_compress_epi32(near, _mm512_maskz_loadu_epi32(there, slots + i)));
-    const auto count = static_cast<size_t>(_mm_popcnt_u32(near));
-    for (size_t f = 0; f < count; f++) {
-      const uint64_t key = uint64_t{orders[f]} << 32 | uint64_t{found[f]} << 1;
-      if (key > limit || (size == most && key >= keys[most - 1])) continue;
-      slots[taken++] = found[f];
-      insert_key(keys, size, key);
-      least = key < least ? key : least;
-      if (size == most) continue;
-      if (++size % 8 == 0) _mm512_storeu_si512(keys + size, none);
-    }
-  }
-  if (least < first) {
-    const size_t place = count_less(keys, least);
-    if (place < candidates->next) candidates->next = place;
+  const uint64_t first = candidates->next < size ? keys[candidates->next] : UINT64_MAX;
+  uint64_t least = UINT64_MAX;
+  for (size_t i = 0; i < count; i++) {
+    if (size == most && added[i] >= keys[most - 1]) continue;
+    insert_key(keys, size, added[i]);
+    least = added[i] < least ? added[i] : least;
+    if (size == most) continue;
+    if (++size % 8 == 0) _mm512_storeu_si512(keys + size, none);
   }
   candidates->size = size;
+  return least < first ? count_less(keys, least) : candidates->next;
+}
+
+inline size_t add_candidates(Candidates* candidates, const float* distances, uint32_t* slots, size_t n) {
+  uint64_t* keys = candidates->keys;
+  const size_t most = candidates->most;
+  const bool full = candidates->size == most;
+  const uint64_t limit = full && keys[most - 1] < candidates->limit ? keys[most - 1] : candidates->limit;
+  const __m512i top = _mm512_set1_epi64(static_cast<int64_t>(limit));
+  size_t taken = 0;
+  for (size_t i = 0; i < n; i += 16) {
+    const __mmask16 there = first_sixteen(n - i);
+    const __m512i order = order_distances(_mm512_maskz_loadu_ps(there, distances + i));
+    const __m512i slot = _mm512_maskz_loadu_epi32(there, slots + i);
+    uint64_t added[16];
+    size_t count = 0;
+    uint32_t near = 0;
+    ANNEX_UNROLL
+    for (int half = 0; half < 2; half++) {
+      const __m256i orders = half == 0 ? _mm512_castsi512_si256(order) : _mm512_extracti64x4_epi64(order, 1);
+      const __m256i places = half == 0 ? _mm512_castsi512_si256(slot) : _mm512_extracti64x4_epi64(slot, 1);
+      const __m512i key = _mm512_or_si512(_mm512_slli_epi64(_mm512_cvtepu32_epi64(orders), 32),
+                                          _mm512_slli_epi64(_mm512_cvtepu32_epi64(places), 1));
+      const __mmask8 close = _mm512_mask_cmple_epu64_mask(static_cast<__mmask8>(there >> (8 * half)), key, top);
+      _mm512_storeu_si512(added + count, _mm512_maskz_compress_epi64(close, key));
+      count += static_cast<size_t>(_mm_popcnt_u32(close));
+      near |= uint32_t{close} << (8 * half);
+    }
+    if (count == 0) continue;
+    const __m512i chosen = _mm512_maskz_compress_epi32(static_cast<__mmask16>(near), slot);
+    _mm512_mask_storeu_epi32(slots + taken, first_sixteen(count), chosen);
+    taken += count;
+    const size_t size = candidates->size + count < most ? candidates->size + count : most;
+    if (size <= kNearKeys) {
+      const size_t next = insert_keys((size + 7) / 8, keys, candidates->size, added, count);
+      candidates->size = size;
+      candidates->next = next < size ? next : size;
+    } else {
+      candidates->next = insert_keys_far(candidates, added, count);
+    }
+  }
   return taken;
 }

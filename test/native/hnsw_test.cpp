@@ -64,14 +64,14 @@ void check_graph(const Index& index) {
     stack.pop_back();
     ++count;
     const uint32_t* links = graph.links(slot);
-    for (size_t i = 0; i < annex::count_links(links, graph.bottom_room()); ++i) {
+    for (size_t i = 0; i < annex::kernels().walk.count_links(links, graph.bottom_room()); ++i) {
       const uint32_t other = links[i] & annex::kSlotMask;
       if (!CHECK(other < n && other != slot)) continue;
       if (links[i] & annex::kTreeBit) {
         ++tree;
         const uint32_t* back = graph.links(other);
         bool both = false;
-        for (size_t j = 0; j < annex::count_links(back, graph.bottom_room()); ++j)
+        for (size_t j = 0; j < annex::kernels().walk.count_links(back, graph.bottom_room()); ++j)
           both |= back[j] == (slot | annex::kTreeBit);
         CHECK(both);
       }
@@ -85,7 +85,7 @@ void check_graph(const Index& index) {
   for (uint32_t slot = 0; slot < n; ++slot) {
     for (int layer = 1; layer <= graph.level(slot); ++layer) {
       const uint32_t* links = graph.links(slot, layer);
-      for (size_t i = 0; i < annex::count_links(links, graph.m); ++i) {
+      for (size_t i = 0; i < annex::kernels().walk.count_links(links, graph.m); ++i) {
         CHECK(links[i] < n && links[i] != slot && graph.level(links[i]) >= layer);
       }
     }

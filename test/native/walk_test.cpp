@@ -93,6 +93,20 @@ void test_survey(const Kernels& k) {
   }
 }
 
+// Lists of every length, full and not, and what stands behind their end.
+void test_count_links(const Kernels& k) {
+  Random random(9);
+  for (size_t room = 0; room < 70; room++) {
+    for (size_t n = 0; n <= room; n++) {
+      Guarded list(4 * room);
+      auto* links = list.as<uint32_t>();
+      for (size_t i = 0; i < room; i++) links[i] = static_cast<uint32_t>(random.below(1000)) | annex::kTreeBit;
+      if (n < room) links[n] = annex::kNoLink;
+      check(k.walk.count_links(links, room) == n, k, "links of room " + std::to_string(room));
+    }
+  }
+}
+
 float distance(Random& random) {
   switch (random.below(12)) {
     case 0: return std::numeric_limits<float>::quiet_NaN();
@@ -104,10 +118,36 @@ float distance(Random& random) {
   }
 }
 
+// Equal distances, equal keys, none at all.
+void test_keys(const Kernels& k) {
+  Random random(11);
+  for (size_t n = 0; n < 200; n += 1 + n / 20) {
+    Guarded distances(4 * n), slots(4 * n), sorted(8 * n);
+    uint64_t least = UINT64_MAX;
+    for (size_t i = 0; i < n; i++) {
+      distances.as<float>()[i] = distance(random);
+      slots.as<uint32_t>()[i] = static_cast<uint32_t>(random.below(annex::kSlotMask));
+      sorted.as<uint64_t>()[i] = annex::pool_key(distances.as<float>()[i], slots.as<uint32_t>()[i]);
+      least = std::min(least, sorted.as<uint64_t>()[i]);
+    }
+    check(k.walk.nearest_key(distances.as<float>(), slots.as<uint32_t>(), n) == least, k,
+          "nearest of " + std::to_string(n));
+    auto* keys = sorted.as<uint64_t>();
+    std::sort(keys, keys + n);
+    for (size_t i = 0; i + 1 < n; i += 5) keys[i + 1] = keys[i];
+    for (size_t i = 0; i <= n; i++) {
+      for (const uint64_t key : {i < n ? keys[i] : UINT64_MAX, i < n ? keys[i] - 1 : 0}) {
+        const auto within = static_cast<size_t>(std::upper_bound(keys, keys + n, key) - keys);
+        check(k.walk.count_within(keys, n, key) == within, k, "keys within, of " + std::to_string(n));
+      }
+    }
+  }
+}
+
 // Rounds of a walk: expand some, add some, drop some from the end, under a limit or none.
 void test_candidates(const Kernels& k) {
   Random random(5);
-  for (const size_t most : {1, 2, 7, 8, 9, 16, 31, 64, 100}) {
+  for (const size_t most : {1, 2, 7, 8, 9, 16, 17, 31, 40, 64, 100, 127, 128, 129, 200}) {
     for (int walk = 0; walk < 12; walk++) {
       Guarded room(8 * annex::candidates_room(most));
       std::memset(room.data(), static_cast<int>(random.below(256)), room.size());  // what a walk before left
@@ -123,12 +163,13 @@ void test_candidates(const Kernels& k) {
           slots.as<uint32_t>()[i] = slot = (slot + 1 + static_cast<uint32_t>(random.below(9))) & annex::kSlotMask;
         }
         given.assign(slots.as<uint32_t>(), slots.as<uint32_t>() + n);
+        const uint64_t limit = expected.size() == most ? std::min(pool.limit, expected.back()) : pool.limit;
         for (size_t i = 0; i < n; i++) {
           const uint64_t key = annex::pool_key(distances.as<float>()[i], given[i]);
-          if (key > pool.limit || (expected.size() == most && key > expected.back())) continue;
+          if (key > limit) continue;
+          taken.push_back(given[i]);
           expected.insert(std::lower_bound(expected.begin(), expected.end(), key), key);
           if (expected.size() > most) expected.pop_back();
-          taken.push_back(given[i]);
         }
         const size_t count = k.walk.add_candidates(&pool, distances.as<float>(), slots.as<uint32_t>(), n);
         const std::string what = "candidates, most " + std::to_string(most) + ", round " + std::to_string(round);
@@ -160,6 +201,8 @@ int main() {
   for (size_t i = 0; i < count; i++) {
     test_unseen(*available[i]);
     test_survey(*available[i]);
+    test_count_links(*available[i]);
+    test_keys(*available[i]);
     test_candidates(*available[i]);
   }
   return testing::finish("walk_test");
