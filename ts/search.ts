@@ -41,6 +41,8 @@ export class SearchGrammar {
   readonly #keys: readonly (readonly [name: string, key: number])[];
   readonly #sync: readonly string[];
   readonly #async: readonly string[];
+  /** What the last search was given: making an array known to the core takes longer than comparing it. */
+  #last = NO_OPTIONS;
 
   constructor(kind: Kind) {
     this.#keys = Object.entries(kind.search);
@@ -64,7 +66,9 @@ export class SearchGrammar {
       const value = (given as Record<string, unknown>)[name];
       if (value !== undefined) pairs.push(key, checkNumber(name, value));
     }
-    return pairs.length === 0 ? NO_OPTIONS : Float64Array.from(pairs);
+    if (pairs.length === 0) return NO_OPTIONS;
+    if (!sameOptions(this.#last, pairs)) this.#last = Float64Array.from(pairs);
+    return this.#last;
   }
 }
 
@@ -75,8 +79,12 @@ function checkThreads(value: unknown): number {
 }
 
 /** Whether two searches have the same parameters, so that they can share a batch. */
-export function sameOptions(a: Float64Array, b: Float64Array): boolean {
-  return a === b || (a.length === b.length && a.every((x, i) => x === b[i]));
+export function sameOptions(a: Float64Array, b: ArrayLike<number>): boolean {
+  if (a === b) return true;
+  let i = a.length;
+  if (i !== b.length) return false;
+  while (i > 0 && a[i - 1] === b[i - 1]) i--;
+  return i === 0;
 }
 
 export function checkK(k: unknown): number {
