@@ -2,6 +2,10 @@
 // namespace and region of the instruction set.
 #include "kernels/walk_links.inl"
 
+ANNEX_INLINE __mmask16 first_sixteen(size_t n) {
+  return n < 16 ? static_cast<__mmask16>((1u << n) - 1) : __mmask16{0xffff};
+}
+
 // Sixteen links of a list, from the i-th on.
 struct LinkedSlots {
   __m512i slots;
@@ -9,7 +13,7 @@ struct LinkedSlots {
   bool ends;
 
   ANNEX_INLINE LinkedSlots(const uint32_t* links, size_t room, size_t i) {
-    const __mmask16 there = room - i < 16 ? static_cast<__mmask16>((1u << (room - i)) - 1) : __mmask16{0xffff};
+    const __mmask16 there = first_sixteen(room - i);
     const __m512i list = _mm512_maskz_loadu_epi32(there, links + i);
     const uint32_t end = _mm512_mask_cmpeq_epi32_mask(there, list, _mm512_set1_epi32(-1));
     linked = static_cast<__mmask16>(there & ((end & (0 - end)) - 1));
@@ -93,9 +97,6 @@ ANNEX_INLINE __m512i order_distances(__m512 distances) {
   const __m512i bits = _mm512_castps_si512(distances), sign = _mm512_set1_epi32(INT32_MIN);
   const __m512i order = _mm512_xor_si512(bits, _mm512_or_si512(_mm512_srai_epi32(bits, 31), sign));
   return _mm512_mask_mov_epi32(order, _mm512_cmp_ps_mask(distances, distances, _CMP_UNORD_Q), _mm512_set1_epi32(-1));
-}
-ANNEX_INLINE __mmask16 first_sixteen(size_t n) {
-  return n < 16 ? static_cast<__mmask16>((1u << n) - 1) : __mmask16{0xffff};
 }
 
 inline uint64_t nearest_key(const float* distances, const uint32_t* slots, size_t n) {
