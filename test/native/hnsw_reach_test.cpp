@@ -179,7 +179,7 @@ void test_trim() {
     std::vector<uint64_t> trimmed = keys;
     annex::Candidates pool{trimmed.data(), keys.size(), reach.room(), UINT64_MAX, random.below(keys.size() + 1)};
     size_t expanded = random.below(keys.size() + 1);
-    reach.trim(&pool, &expanded);
+    reach.trim(annex::kernels().walk, &pool, &expanded);
     CHECK(expanded == expanded_of(keys));
     CHECK(pool.size == std::min(keys.size(), expanded + reach.more) && pool.next <= pool.size);
     if (pool.size == pool.most || pool.limit == UINT64_MAX) continue;
