@@ -113,6 +113,11 @@ struct Reach {
   }
   /// Drops what is not kept from the end of a pool, and says how many of its first are to be expanded.
   void trim(const WalkKernels& kernels, Candidates* pool, size_t* expanded) const {
+    if (pool->size <= least) {
+      *expanded = pool->size;
+      pool->limit = UINT64_MAX;
+      return;
+    }
     const uint64_t greatest = limit(pool->keys, pool->size);
     const size_t ends = kernels.count_within(pool->keys, std::min(pool->size, most), greatest);
     *expanded = ends;

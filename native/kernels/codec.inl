@@ -167,6 +167,34 @@ void decode(const void* from, size_t dim, float* x) {
 
 inline void decode_f32(const void* row, size_t dim, float* x) { memcpy(x, row, dim * sizeof(float)); }
 
+inline QuantizedFloats quantize(const float* x, const float* y, size_t n, int8_t* codes) {
+  Lanes sizes = zeros(), products[1] = {zeros()};
+  for (size_t i = 0; i < n; i += 16) {
+    const Lanes xi = load_f32(x + i);
+    sizes = max(sizes, abs(xi));
+    products[0] = add(products[0], mul(xi, load_f32(y + i)));
+  }
+  QuantizedFloats result;
+  sum_rows<1>(products, &result.product);
+  float size[16], most = 0;
+  store_f32(size, sizes);
+  for (int j = 0; j < 16; j++) most = size[j] > most ? size[j] : most;
+  result.scale = most > 1e-30f ? 127 / most : 1;
+  // As bytes of 1 … 255 first. 1.5 × 2²³ leaves no bits below 1.
+  const Lanes scale = fill(result.scale), middle = fill(128), whole = fill(12582912.0f);
+  Lanes sums[1] = {zeros()};  // of whole numbers: exact
+  for (size_t i = 0; i < n; i += 16) {
+    const Lanes code = sub(add(add(mul(load_f32(x + i), scale), middle), whole), whole);
+    sums[0] = add(sums[0], code);
+    store_u8_rounded(codes + i, code);
+  }
+  float sum;
+  sum_rows<1>(sums, &sum);
+  result.sum = sum == sum ? static_cast<int32_t>(sum) - 128 * static_cast<int32_t>(n) : 0;
+  for (size_t i = 0; i < n; i++) codes[i] = static_cast<int8_t>(codes[i] ^ -128);
+  return result;
+}
+
 inline size_t first_nonfinite(const float* x, size_t n) {
   size_t i = 0;
   for (; i + 16 <= n; i += 16) {

@@ -141,6 +141,17 @@ struct NibbleRowsQuery {
 using NibbleGatherFn = void (*)(const NibbleRowsQuery& query, const void* const* rows, size_t n, size_t lines,
                                 float* out);
 
+/// A vector as bytes, and what goes with them.
+struct QuantizedFloats {
+  float scale;    // of the codes: 127 / max |x|
+  float product;  // Σ x·y
+  int32_t sum;    // Σ codes
+};
+/// codes[i] = x[i] × scale, rounded to the nearest: -127…127. n is a multiple of 16. Where nothing is above 1e-30 in
+/// size, the scale is 1. The same on every ISA, but for numbers that are not finite, which yield anything: the product
+/// in sixteen lanes, never fused, and summed by the tree.
+using QuantizeFn = QuantizedFloats (*)(const float* x, const float* y, size_t n, int8_t* codes);
+
 struct Kernels {
   const char* name;                 // "scalar", "avx2", "avx512", "avx512vnni", "neon", "wasm128" …
   ScanFn scan[kScalars][kOps];      // null where the pair has no meaning
@@ -153,6 +164,7 @@ struct Kernels {
   NibbleGatherFn gather_nibbles;
   EncodeFn encode[kScalars];
   DecodeFn decode[kScalars];
+  QuantizeFn quantize;
   /// Index of the first NaN or ±Infinity in x[0…n), or n.
   size_t (*first_nonfinite)(const float* x, size_t n);
   /// Writes the indices i with !(x[i] > limit), ascending, to out (room for n); returns how many.

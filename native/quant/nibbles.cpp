@@ -4,6 +4,8 @@
 #include <cmath>
 #include <cstring>
 
+#include "kernels/dispatch.h"
+
 namespace annex {
 namespace {
 
@@ -11,8 +13,8 @@ namespace {
 // minimum distortion", 1960), in standard deviations.
 constexpr float kStep = 0.3352f;
 constexpr float kMiddle = 7.5f;
-constexpr float kMost = 127;
-
+// Of a row's length: how far an error may lie along it, in steps. Roundings by themselves leave some 0.3.
+constexpr double kStraight = 0.005;
 constexpr Tag kCoderTag = make_tag("NCOD");
 
 // Rounds to nearest, halves to even; |x| < 2²².
@@ -21,34 +23,6 @@ int round_int(float x) {
   int32_t bits;
   std::memcpy(&bits, &shifted, 4);
   return bits - 0x4B400000;
-}
-
-// In sixteen chains, or the latency of the operations is all there is.
-constexpr size_t kChains = 16;
-
-float largest(const float* x, size_t n) {
-  float most[kChains] = {};
-  size_t i = 0;
-  for (; i + kChains <= n; i += kChains) {
-    for (size_t lane = 0; lane < kChains; ++lane) {
-      const float size = std::fabs(x[i + lane]);
-      most[lane] = size > most[lane] ? size : most[lane];
-    }
-  }
-  for (; i < n; ++i) most[0] = std::max(most[0], std::fabs(x[i]));
-  return *std::max_element(most, most + kChains);
-}
-
-float dot(const float* x, const float* y, size_t n) {
-  float sums[kChains] = {};
-  size_t i = 0;
-  for (; i + kChains <= n; i += kChains) {
-    for (size_t lane = 0; lane < kChains; ++lane) sums[lane] += x[i + lane] * y[i + lane];
-  }
-  float sum = 0;
-  for (; i < n; ++i) sum += x[i] * y[i];
-  for (size_t lane = 0; lane < kChains; ++lane) sum += sums[lane];
-  return sum;
 }
 
 // Where code d of a row lies.
@@ -163,14 +137,19 @@ void NibbleCoder::encode(const float* x, float norm, float* work, uint8_t* code)
 void NibbleCoder::straighten(const float* y, float* levels) const {
   const float scale = 1.0f / step_;
   const auto error = [&](size_t d) { return levels[d] - kMiddle - y[d] * scale; };  // in steps
-  double along = 0;
-  for (size_t d = 0; d < rotated_dim(); ++d) along += static_cast<double>(y[d] + rotated_center_[d]) * error(d);
-  for (float close = 0.45f; close > 0; close -= 0.1f) {
+  double along = 0, squares = 0;
+  for (size_t d = 0; d < rotated_dim(); ++d) {
+    const double row = y[d] + rotated_center_[d];
+    along += row * error(d);
+    squares += row * row;
+  }
+  const double enough = kStraight * std::sqrt(squares);
+  for (float close = 0.45f; close > 0 && std::fabs(along) > enough; close -= 0.1f) {
     for (size_t d = 0; d < rotated_dim(); ++d) {
       const float e = error(d), size = std::fabs(e);
       if (!(size >= close && size <= 0.5f)) continue;
-      const float turned = levels[d] + (e > 0 ? -1.0f : 1.0f);
-      const double after = along + static_cast<double>(y[d] + rotated_center_[d]) * (turned - levels[d]);
+      const float turn = e > 0 ? -1.0f : 1.0f, turned = levels[d] + turn;
+      const double after = along + static_cast<double>(y[d] + rotated_center_[d]) * turn;
       if (turned < 0 || turned > 15 || !(std::fabs(after) < std::fabs(along))) continue;
       along = after;
       levels[d] = turned;
@@ -190,25 +169,20 @@ NibbleRowsQuery NibbleCoder::query(const float* q, float norm, float* work, int8
     const float z = work[d] * scale + kMiddle;
     work[d] = z > -1e4f ? z < 1e4f ? z : 1e4f : -1e4f;
   }
-  const float most = largest(work, rotated_dim()), squares = dot(work, work, rotated_dim());
-  std::memset(codes, 0, query_bytes());
-  const float fine = most > 0 ? kMost / most : 1;
-  for (size_t d = 0; d < rotated_dim(); ++d) codes[d] = static_cast<int8_t>(round_int(work[d] * fine));
-  return {codes, squares, -2 / fine, 1};
+  const QuantizedFloats q8 = quantize(work, work, codes);
+  return {codes, q8.product, -2 / q8.scale, 1};
 }
 
 // -q·(c + step (code - 7.5)), where z = R q.
 NibbleRowsQuery NibbleCoder::product_query(const float* z, int8_t* codes) const {
-  const float most = largest(z, rotated_dim()), base = -dot(z, rotated_center_.data(), rotated_dim());
-  std::memset(codes, 0, query_bytes());
-  const float fine = most > 0 ? kMost / most : 1;
-  int sum = 0;
-  for (size_t d = 0; d < rotated_dim(); ++d) {
-    codes[d] = static_cast<int8_t>(round_int(z[d] * fine));
-    sum += codes[d];
-  }
-  const float unit = step_ / fine;
-  return {codes, base + kMiddle * unit * static_cast<float>(sum), -unit, 0};
+  const QuantizedFloats q8 = quantize(z, rotated_center_.data(), codes);
+  const float unit = step_ / q8.scale;
+  return {codes, kMiddle * unit * static_cast<float>(q8.sum) - q8.product, -unit, 0};
+}
+
+QuantizedFloats NibbleCoder::quantize(const float* x, const float* y, int8_t* codes) const {
+  std::memset(codes + rotated_dim(), 0, query_bytes() - rotated_dim());
+  return kernels().quantize(x, y, rotated_dim(), codes);
 }
 
 void NibbleCoder::unpack(const uint8_t* code, int8_t* codes) const {

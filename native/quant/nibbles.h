@@ -54,6 +54,7 @@ class NibbleCoder {
   void center_and_rotate(const float* x, float norm, float* y) const;
   void straighten(const float* y, float* levels) const;
   NibbleRowsQuery product_query(const float* z, int8_t* codes) const;
+  QuantizedFloats quantize(const float* x, const float* y, int8_t* codes) const;
   void unpack(const uint8_t* code, int8_t* codes) const;
 
   Metric metric_;

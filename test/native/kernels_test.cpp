@@ -202,6 +202,56 @@ void test_codecs() {
   }
 }
 
+void test_quantize(const std::vector<float>& x, const std::vector<float>& y) {
+  const size_t n = x.size();
+  float most = 0, lane[16] = {};
+  for (size_t i = 0; i < n; i++) {
+    most = std::max(most, std::fabs(x[i]));
+    const float product = x[i] * y[i];
+    lane[i % 16] += product;
+  }
+  for (int half = 8; half >= 1; half /= 2) {
+    for (int j = 0; j < half; j++) lane[j] += lane[j + half];
+  }
+  const float scale = most > 1e-30f ? 127 / most : 1;
+  Guarded from(4 * n), with(4 * n), codes(n);
+  std::memcpy(from.data(), x.data(), 4 * n);
+  std::memcpy(with.data(), y.data(), 4 * n);
+  for (const Kernels* k : tables) {
+    std::memset(codes.data(), 0xee, n);
+    const auto got = k->quantize(from.as<float>(), with.as<float>(), n, codes.as<int8_t>());
+    int32_t sum = 0;
+    for (size_t i = 0; i < n; i++) {
+      const float scaled = x[i] * scale;
+      const int code = static_cast<int>(std::nearbyint(scaled + 128)) - 128;
+      sum += code;
+      check(codes.as<int8_t>()[i] == code, *k, describe("quantize", Scalar::f32, n, 1, i));
+    }
+    check(got.scale == scale && got.sum == sum && reference::same(got.product, lane[0]), *k,
+          describe("quantize: scale, sum and product", Scalar::f32, n, 1, 0));
+  }
+}
+
+void test_quantize() {
+  Random random(9);
+  for (size_t n : {16, 32, 48, 128, 256, 1040, 4096, 32768}) {
+    for (Look look : kLooks) {
+      std::vector<float> x(n), y(n);
+      for (float& v : x) v = value(random, look);
+      for (float& v : y) v = value(random, Look::normal);
+      test_quantize(x, y);
+      test_quantize(x, x);
+    }
+    test_quantize(std::vector<float>(n, -1.0f), std::vector<float>(n, 0.0f));
+    for (float odd : {INFINITY, -INFINITY, NAN}) {
+      std::vector<float> x(n, 1.0f);
+      x[n / 2] = odd;
+      std::vector<int8_t> codes(n);
+      for (const Kernels* k : tables) (void)k->quantize(x.data(), x.data(), n, codes.data());
+    }
+  }
+}
+
 // ---- panels ----
 
 void test_pack(Scalar s, size_t dim, size_t n, Random& random) {
@@ -507,6 +557,7 @@ int main(int argc, char** argv) {
   for (const Kernels* k : tables) names += std::string(names.empty() ? "" : ", ") + k->name;
   test_all_rows();
   test_codecs();
+  test_quantize();
   test_panels();
   test_arrays();
   test_crc();
