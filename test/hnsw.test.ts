@@ -1,4 +1,12 @@
-import { AnnexError, FlatIndex, HnswIndex, type HnswIndexOptions, type Progress, type SearchResult } from 'annex';
+import {
+  AnnexError,
+  FlatIndex,
+  HnswIndex,
+  type HnswIndexOptions,
+  open as openIndex,
+  type Progress,
+  type SearchResult,
+} from 'annex';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { byId, floats, integers, row } from './support/data.js';
 import { itAnswersExactly } from './support/exact.js';
@@ -310,6 +318,38 @@ describe('on the WordNet sample', () => {
     await expectFailure(() => compacting, 'ABORTED');
     expect(index.stats().removed).toBe(few / 3);
     expect(index.searchBatchSync(queries, 10).ids).toEqual(before.ids);
+  });
+
+  it('compact lays a large graph out anew: the same answers, ids and rows, in another order', {
+    timeout: 120_000,
+  }, async () => {
+    const few = 4;
+    const rows = floats(2 ** 17, few, 31);
+    const index = keep(await HnswIndex.create({ dim: few, M: 4, efConstruction: 8, layout: 'plain' }));
+    await index.add(rows);
+    const asked = rows.subarray(0, 40 * few);
+    const before = index.searchBatchSync(asked, 5);
+    const order = [...index.ids()];
+    const controller = new AbortController();
+    const aborted = index.compact({ signal: controller.signal, onProgress: () => controller.abort() });
+    await expectFailure(() => aborted, 'ABORTED');
+    expect([...index.ids()]).toEqual(order);
+    const seen: Progress[] = [];
+    await index.compact({ onProgress: (progress) => seen.push(progress) });
+    const shares = seen.map(({ done, total }) => done / total);
+    expect(shares).toEqual(shares.toSorted((a, b) => a - b));
+    expect(shares.at(-1)).toBe(1);
+    const after = index.searchBatchSync(asked, 5);
+    expect([after.ids, after.distances]).toEqual([before.ids, before.distances]);
+    const laid = [...index.ids()];
+    expect(laid).not.toEqual(order);
+    expect(laid.toSorted((a, b) => a - b)).toEqual(order);
+    expect(index.get(77_777)).toEqual(row(rows, few, 77_777));
+    expect(index.removeSync([77_777])).toBe(1);
+    expect([index.has(77_777), index.has(77_776)]).toEqual([false, true]);
+    const again = keep(await openIndex(await index.toBytes()));
+    expect([...again.ids()]).toEqual([...index.ids()]);
+    expect(again.searchBatchSync(asked, 5).ids).toEqual(index.searchBatchSync(asked, 5).ids);
   });
 
   it('searches go on during an add, and see all of it or nothing', async () => {

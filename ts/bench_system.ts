@@ -30,12 +30,14 @@ export interface AnnSystem {
 type AnyClass = { createSync(options: object): AnyIndex };
 const CLASSES: Readonly<Record<string, unknown>> = { FlatIndex, HnswIndex, IvfIndex };
 
-/** An index by its factory string, or by its class as `structure` and the options of that. */
+/** An index by its factory string, or by its class as `structure` and the options of that; `compact`: when it is built. */
 class Annex implements AnnIndex {
   #index: AnyIndex;
+  readonly #compact: boolean;
   #search: object = {};
 
-  constructor(dim: number, metric: 'l2' | 'ip' | 'cosine', { factory, structure, ...options }: Params) {
+  constructor(dim: number, metric: 'l2' | 'ip' | 'cosine', { factory, structure, compact, ...options }: Params) {
+    this.#compact = compact === true;
     this.#index =
       factory === undefined
         ? (CLASSES[String(structure)] as AnyClass).createSync({ dim, metric, ...options })
@@ -45,6 +47,7 @@ class Annex implements AnnIndex {
   async build(base: Float32Array): Promise<void> {
     if (!this.#index.trained) this.#index.trainSync(base);
     this.#index.addSync(base);
+    if (this.#compact) this.#index.compactSync();
   }
 
   async save(path: string): Promise<boolean> {

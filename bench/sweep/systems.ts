@@ -105,11 +105,11 @@ export function listPeers(dim: number, nlist: number, grid: Grid, quick = false)
 }
 
 /**
- * The counterparts of {@link graphPeers}: with default options, first of all those of a search; and in the plain layout, wide
- * and narrow, with rerank and without.
+ * The counterparts of {@link graphPeers}: with default options, first of all those of a search, and compacted, as is advised
+ * where all rows of a large graph were added; and in the plain layout, wide and narrow, with rerank and without.
  */
 export function ourGraphs(grid: Grid, build: Params = BUILD): SystemSpec[] {
-  const standard = ours('graph', {}, grid);
+  const standard = ours('graph', { compact: true }, grid);
   return [
     { ...standard, search: [{}, ...standard.search] },
     ours('graph', { ...build, layout: 'plain' }, grid),

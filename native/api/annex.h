@@ -165,7 +165,7 @@ int32_t annex_loaded(const AnnexIndex* index);
  * step) leaves the index as it was: open, append …, step until it is finished, commit.
  *   ADD, UPSERT  rows become part of the index
  *   TRAIN        rows are the sample that the index is trained on (ids are null); commit makes it trained
- *   COMPACT      no rows; gives back the room of removed rows */
+ *   COMPACT      no rows; gives back the room of removed rows, and lays a large graph out anew */
 typedef enum AnnexWriteMode { ANNEX_ADD = 0, ANNEX_UPSERT = 1, ANNEX_TRAIN = 2, ANNEX_COMPACT = 3 } AnnexWriteMode;
 /* What a writer is at: ts/write.ts holds the same list. */
 typedef enum AnnexPhase {

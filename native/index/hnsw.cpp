@@ -148,6 +148,7 @@ void HnswState::swap(HnswState& other) noexcept {
   ids.swap(other.ids);
   removed.swap(other.removed);
   std::swap(removed_count, other.removed_count);
+  std::swap(ordered, other.ordered);
 }
 
 Status HnswIndex::open_writer(WriteMode mode, Writer** out) {

@@ -31,6 +31,7 @@ struct HnswState {
   Buffer<uint32_t> removed;  // a bit a slot; may be shorter than the slots
   size_t removed_count = 0;
   bool has_wide = false;
+  size_t ordered = 0;  // so many slots lie in the order of hnsw_order.h; a file does not tell
 
   bool is_removed(size_t slot) const {
     return slot / 32 < removed.size() && (removed[slot / 32] >> (slot % 32) & 1) != 0;

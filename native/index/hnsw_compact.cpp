@@ -13,12 +13,16 @@ namespace annex {
 namespace {
 
 constexpr size_t kStepBytes = (size_t{32} << 20) / kStepParts;  // of rows copied in one step
+constexpr size_t kStepOrdered = 65536 / kStepParts;
 constexpr size_t kStepMended = 1024 / kStepParts;
 constexpr size_t kStepJoined = 16384 / kStepParts;
 constexpr size_t kSlice = 64;
 constexpr size_t kPassed = 256;  // removed nodes that are looked through for one list
 constexpr size_t kGathered = 8;  // candidates, in lengths of a list
 constexpr size_t kParentPool = 32;
+// Smaller graphs are not laid out anew: what a search reads of them is near enough in any order, and ids would have to
+// be kept beside the rows.
+constexpr size_t kLeastOrdered = size_t{1} << 17;
 
 }  // namespace
 
@@ -32,9 +36,9 @@ Status HnswCompactWriter::step(const int32_t* cancel, Progress* progress) {
   failed_ = status != Status::ok;
   const double n = static_cast<double>(old_of_.size());
   progress->phase = Phase::compact;
-  progress->total = 4 * n;
+  progress->total = 5 * n;
   progress->done = (static_cast<double>(stage_) - 1) * n + static_cast<double>(done_);
-  progress->done = stage_ >= Stage::reach ? 4 * n : std::max(progress->done, 0.0);
+  progress->done = stage_ >= Stage::reach ? 5 * n : std::max(progress->done, 0.0);
   progress->finished = stage_ == Stage::done;
   return status;
 }
@@ -43,6 +47,7 @@ Status HnswCompactWriter::part(const int32_t* cancel) {
   if (cancelled(cancel)) return aborted();
   switch (stage_) {
     case Stage::open: return open();
+    case Stage::order: return order();
     case Stage::copy: return copy();
     case Stage::code: return code();
     case Stage::mend: return mend();
@@ -54,30 +59,55 @@ Status HnswCompactWriter::part(const int32_t* cancel) {
 
 Status HnswCompactWriter::open() {
   const HnswState& state = index_.state_;
-  if (state.removed_count == 0) {
+  const size_t n = state.live();
+  const bool orders = n >= kLeastOrdered && state.ordered != state.graph.nodes;
+  if (state.removed_count == 0 && !orders) {
     stage_ = Stage::done;
     return Status::ok;
   }
-  const size_t n = state.live();
   if (!old_of_.resize(n) || !new_of_.resize(state.graph.nodes) || !degree_.resize_zeroed(n) || !queue_.reserve(n)) {
     return out_of_memory(n * 10 + state.graph.nodes * 4);
   }
+  if (orders) {
+    if (!order_.begin(state.graph, state.removed, n)) return out_of_memory(state.graph.nodes * 16);
+    stage_ = Stage::order;
+    return Status::ok;
+  }
+  size_t slot = 0;
+  for (uint32_t old = 0; old < state.graph.nodes; ++old) {
+    if (!state.is_removed(old)) old_of_[slot++] = old;
+  }
+  return lay_out();
+}
+
+Status HnswCompactWriter::order() {
+  order_.step(kStepOrdered);
+  done_ = order_.done();
+  if (!order_.finished()) return Status::ok;
+  order_.write(old_of_.data());
+  done_ = 0;
+  return lay_out();
+}
+
+// Rooms and nodes of the new state, in the order of old_of_.
+Status HnswCompactWriter::lay_out() {
+  const HnswState& state = index_.state_;
+  const size_t n = old_of_.size();
   next_.reset(new (std::nothrow) HnswState(state.rows.shape(), state.wide.shape(), state.graph.m));
   if (next_ == nullptr) return out_of_memory(sizeof(HnswState));
   next_->has_wide = state.has_wide;
-  size_t lists = 0, slot = 0;
-  bool sequential = true;
-  for (uint32_t old = 0; old < state.graph.nodes; ++old) {
-    new_of_[old] = kNoSlot;
-    if (state.is_removed(old)) continue;
+  size_t lists = 0;
+  bool sequential = state.ids.next_id() == static_cast<int64_t>(n);
+  std::fill_n(new_of_.data(), new_of_.size(), kNoSlot);
+  for (uint32_t slot = 0; slot < n; ++slot) {
+    const uint32_t old = old_of_[slot];
     sequential = sequential && state.ids.id_of(old) == static_cast<int64_t>(slot);
-    new_of_[old] = static_cast<uint32_t>(slot);
-    old_of_[slot++] = old;
+    new_of_[old] = slot;
     lists += static_cast<size_t>(state.graph.level(old));
   }
   HnswGraph& graph = next_->graph;
   if (!next_->rows.reserve(n) || (state.has_wide && !next_->wide.reserve(n)) || !graph.reserve(n, lists) ||
-      !next_->ids.reserve(n, sequential && state.ids.next_id() == static_cast<int64_t>(n))) {
+      !next_->ids.reserve(n, sequential)) {
     return out_of_memory(n * (state.rows.shape().stride() + graph.bottom.stride() + 16));
   }
   size_t list = 0;
@@ -98,6 +128,7 @@ Status HnswCompactWriter::open() {
   }
   graph.nodes = n;
   graph.upper_lists = lists;
+  next_->ordered = order_.finished() || state.ordered == state.graph.nodes ? n : 0;
   stage_ = n == 0 ? Stage::done : Stage::copy;
   return Status::ok;
 }
@@ -148,13 +179,20 @@ Status HnswCompactWriter::mend() {
     with_space(next_->rows, next_->codes.get(), work.space, [&](auto& space) {
       for (size_t s = begin + task * kSlice; s < std::min(end, begin + (task + 1) * kSlice); ++s) {
         const auto slot = static_cast<uint32_t>(s);
-        for (int layer = graph.level(slot); layer >= 0; --layer) mend_list(work, space, slot, layer);
+        for (int layer = graph.level(slot); layer >= 0; --layer) {
+          whole() ? copy_list(slot, layer) : mend_list(work, space, slot, layer);
+        }
       }
     });
   });
   if (no_memory) return out_of_memory(graph.nodes / 8 + most * 24);
   done_ = end;
   if (done_ < graph.nodes) return Status::ok;
+  if (whole()) {
+    next_->reach = index_.state_.reach;
+    stage_ = Stage::done;
+    return Status::ok;
+  }
   done_ = 0;
   degree_[graph.entry] = 1;  // for the time being
   (void)queue_.push(graph.entry);
@@ -190,6 +228,14 @@ bool HnswCompactWriter::gather(LinkWork& work, uint32_t slot, int layer, size_t*
   visited.clear();
   *found = n;
   return passed_count != 0;
+}
+
+void HnswCompactWriter::copy_list(uint32_t slot, int layer) {
+  const uint32_t* from = index_.state_.graph.links(old_of_[slot], layer);
+  uint32_t* to = const_cast<uint32_t*>(next_->graph.links(slot, layer));
+  for (size_t i = 0; i < next_->graph.room(layer) && from[i] != kNoLink; ++i) {
+    to[i] = new_of_[from[i] & kSlotMask] | (from[i] & kTreeBit);
+  }
 }
 
 template <class Space>

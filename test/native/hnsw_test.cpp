@@ -6,6 +6,7 @@
 #include <string>
 
 #include "index/hnsw.h"
+#include "index/hnsw_order.h"
 #include "index/hnsw_walk.h"
 #include "kernels/dispatch.h"
 #include "testing.h"
@@ -298,6 +299,102 @@ void test_few_links() {
   }
 }
 
+// Each node is one that most of the last 64 lead to; then upper layers come first.
+void test_order() {
+  const size_t n = 3000, dim = 8;
+  const auto rows = clustered(n, dim, 6);
+  Index index(hnsw(dim, ANNEX_L2, ANNEX_STORE_F32, ANNEX_LAYOUT_PLAIN, 6));
+  CHECK(index.add(rows.data(), n) == ANNEX_OK);
+  const annex::HnswGraph& graph = inside(index).graph;
+  annex::Buffer<uint32_t> left_out;
+  CHECK(left_out.resize_zeroed(n / 64));  // fewer bits than slots
+  Random random(7);
+  size_t open_nodes = n;
+  std::vector<uint8_t> open(n, 1);
+  for (size_t slot = 0; slot < n / 2; ++slot) {
+    if (random.below(4) != 0 || slot / 32 >= left_out.size()) continue;
+    left_out[slot / 32] |= uint32_t{1} << (slot % 32);
+    open[slot] = 0;
+    --open_nodes;
+  }
+  annex::HnswOrder order;
+  CHECK(!order.finished() && order.begin(graph, left_out, open_nodes));
+  for (size_t steps = 0; !order.finished(); ++steps) {
+    order.step(1 + random.below(500));
+    CHECK(order.done() <= open_nodes && steps < n);
+  }
+  std::vector<uint32_t> slots(open_nodes);
+  order.write(slots.data());
+  for (size_t i = 1; i < open_nodes; ++i) CHECK(graph.level(slots[i - 1]) >= graph.level(slots[i]));
+
+  const std::vector<uint32_t> placed(order.placed(), order.placed() + open_nodes);
+  CHECK(std::is_permutation(placed.begin(), placed.end(), slots.begin()));
+  std::vector<uint32_t> score(n);
+  for (size_t i = 0; i < open_nodes; ++i) {
+    uint32_t most = 0;
+    for (size_t slot = 0; slot < n; ++slot) {
+      if (open[slot] && score[slot] > most) most = score[slot];
+    }
+    if (!CHECK(open[placed[i]] && score[placed[i]] == most)) return;
+    open[placed[i]] = 0;
+    const auto add = [&](uint32_t slot, uint32_t count) {
+      const uint32_t* links = graph.links(slot);
+      for (size_t l = 0; l < annex::kernels().walk.count_links(links, graph.bottom_room()); ++l) {
+        score[links[l] & annex::kSlotMask] += count;
+      }
+    };
+    add(placed[i], 1);
+    if (i >= 64) add(placed[i - 64], UINT32_MAX);
+  }
+}
+
+// Compact lays a large graph out anew, where nothing was removed too: the same graph, the same answers.
+void test_layout() {
+  const size_t n = (size_t{1} << 17) + 100, dim = 4, nq = 50, k = 5;
+  const auto rows = testing::around_centres(n, dim, 2000, 8, [](size_t) { return 0.1f; });
+  auto options = hnsw(dim, ANNEX_L2, ANNEX_STORE_F32, ANNEX_LAYOUT_PLAIN, 4);
+  options.insert(options.end(), {ANNEX_KEY_EF_CONSTRUCTION, 8});
+  Index index(options);
+  index.params = {ANNEX_KEY_EF_SEARCH, 40};
+  CHECK(index.add(rows.data(), n) == ANNEX_OK);
+  const auto ids = [&] {
+    std::vector<double> list(inside(index).live());
+    CHECK(annex_ids(index.handle, 0, list.size(), list.data()) == list.size());
+    return list;
+  };
+  const auto in_layers = [&] {
+    const annex::HnswGraph& graph = inside(index).graph;
+    bool sorted = true;
+    for (uint32_t slot = 1; slot < graph.nodes; ++slot) sorted = sorted && graph.level(slot - 1) >= graph.level(slot);
+    return sorted;
+  };
+  const Answer before = index.search(rows.data(), nq, k);
+  CHECK(!in_layers());
+  CHECK(index.write(ANNEX_COMPACT, nullptr, 0, nullptr) == ANNEX_OK);
+  CHECK(in_layers());
+  check_graph(index);
+  CHECK(index.search(rows.data(), nq, k) == before);
+  std::vector<double> laid = ids(), sorted = laid;
+  std::sort(sorted.begin(), sorted.end());
+  for (size_t i = 0; i < n; ++i) CHECK(sorted[i] == static_cast<double>(i));
+  std::vector<float> got(n * dim);
+  std::vector<uint8_t> found(n);
+  CHECK(annex_get(index.handle, sorted.data(), n, got.data(), found.data()) == ANNEX_OK && got == rows);
+
+  CHECK(index.write(ANNEX_COMPACT, nullptr, 0, nullptr) == ANNEX_OK);
+  CHECK(ids() == laid);
+  size_t removed = 0;  // too few are left for another layout, and none is needed
+  CHECK(annex_remove(index.handle, laid.data(), 200, &removed) == ANNEX_OK && removed == 200);
+  CHECK(index.write(ANNEX_COMPACT, nullptr, 0, nullptr) == ANNEX_OK);
+  laid.erase(laid.begin(), laid.begin() + 200);
+  CHECK(ids() == laid && in_layers());
+  check_graph(index);
+  CHECK(index.add(rows.data(), 300) == ANNEX_OK && !in_layers());
+  CHECK(annex_remove(index.handle, laid.data() + 1000, 100, &removed) == ANNEX_OK && removed == 100);
+  CHECK(index.write(ANNEX_COMPACT, nullptr, 0, nullptr) == ANNEX_OK && in_layers());
+  check_graph(index);
+}
+
 uint64_t fold(uint64_t sum, const void* data, size_t bytes) {
   const auto* p = static_cast<const uint8_t*>(data);
   for (size_t i = 0; i < bytes; ++i) sum = (sum ^ p[i]) * 0x100000001B3u;
@@ -414,6 +511,8 @@ int main(int argc, char** argv) {
   }
   test_visited();
   test_few_links();
+  test_order();
+  test_layout();
   test_options();
   test_recall();
   test_bytes_and_bits();
