@@ -36,6 +36,7 @@ static_assert(static_cast<int>(annex::Phase::write) == ANNEX_PHASE_WRITE);
 struct AnnexWriter {
   annex::Writer* writer;
   AnnexIndex* handle;
+  AnnexWriteMode mode;
 };
 
 namespace {
@@ -139,8 +140,10 @@ void annex_release(AnnexIndex* index) {
     }
   }
 #endif
+  const size_t bytes = index->index->stats().bytes_total;
   delete index->index;
   delete index;
+  annex::give_back_memory(bytes);
 }
 
 AnnexStatus annex_share(AnnexIndex* index, double* token) {
@@ -223,7 +226,7 @@ AnnexStatus annex_writer_open(AnnexIndex* index, AnnexWriteMode mode, AnnexWrite
       return fail(Status::invalid_argument, "unknown write mode %d: expected 0 (add) to 3 (compact)",
                   static_cast<int>(mode));
     }
-    AnnexWriter* handle = new (std::nothrow) AnnexWriter{nullptr, index};
+    AnnexWriter* handle = new (std::nothrow) AnnexWriter{nullptr, index, mode};
     if (handle == nullptr) return annex::out_of_memory(sizeof(AnnexWriter));
     const Status status = index->index->open_writer(static_cast<annex::WriteMode>(mode), &handle->writer);
     if (status != Status::ok) {
@@ -264,6 +267,7 @@ void annex_writer_abort(AnnexWriter* writer) {
   if (writer == nullptr) return;
   AnnexIndex* index = writer->handle;
   delete writer->writer;
+  if (writer->mode == ANNEX_COMPACT) annex::give_back_memory(index->index->stats().bytes_total);
   delete writer;
   annex_release(index);
 }

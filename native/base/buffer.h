@@ -12,6 +12,7 @@
 #if defined(_WIN32)
 #include <malloc.h>
 #elif defined(__linux__)
+#include <malloc.h>
 #include <sys/mman.h>
 #endif
 
@@ -40,6 +41,16 @@ inline void aligned_release(void* pointer) {
   _aligned_free(pointer);
 #else
   std::free(pointer);
+#endif
+}
+
+/// Gives what was freed back to the system, where it is much: allocators keep blocks of a size that they have seen come
+/// and go.
+inline void give_back_memory(size_t freed) {
+#if defined(__GLIBC__)
+  if (freed >= size_t{32} << 20) malloc_trim(0);
+#else
+  (void)freed;
 #endif
 }
 

@@ -1,5 +1,7 @@
 // HNSW against exact answers and against a model: recall, any sequence of writes, aborts, connection of the graph, and
 // the same bytes for any number of threads.
+#include <unistd.h>
+
 #include <algorithm>
 #include <cmath>
 #include <cstdlib>
@@ -395,6 +397,40 @@ void test_layout() {
   check_graph(index);
 }
 
+#if defined(__GLIBC__) && !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+double resident_megabytes() {
+  long pages = 0;
+  FILE* file = std::fopen("/proc/self/statm", "r");
+  CHECK(file != nullptr && std::fscanf(file, "%*d %ld", &pages) == 1);
+  if (file != nullptr) std::fclose(file);
+  return static_cast<double>(pages) * static_cast<double>(sysconf(_SC_PAGESIZE)) / (1 << 20);
+}
+
+// What an index took goes back to the system, also where the allocator has come to keep blocks of such a size.
+void test_memory() {
+  void* volatile large = std::malloc(size_t{30} << 20);
+  std::free(large);
+  const size_t n = 120'000, dim = 128;
+  std::vector<float> rows(n * dim);
+  Random random(10);
+  for (float& x : rows) x = random.uniform();
+  const double before = resident_megabytes();
+  {
+    auto options = hnsw(dim, ANNEX_L2, ANNEX_STORE_F32, ANNEX_LAYOUT_PLAIN, 4);
+    options.insert(options.end(), {ANNEX_KEY_EF_CONSTRUCTION, 4});
+    Index index(options);
+    CHECK(index.add(rows.data(), n) == ANNEX_OK);
+    CHECK(resident_megabytes() - before > 60);
+    size_t removed = 0;
+    const double gone = 5;
+    CHECK(annex_remove(index.handle, &gone, 1, &removed) == ANNEX_OK);
+    CHECK(index.write(ANNEX_COMPACT, nullptr, 0, nullptr) == ANNEX_OK);
+    CHECK(resident_megabytes() - before < 90);
+  }
+  CHECK(resident_megabytes() - before < 15);
+}
+#endif
+
 uint64_t fold(uint64_t sum, const void* data, size_t bytes) {
   const auto* p = static_cast<const uint8_t*>(data);
   for (size_t i = 0; i < bytes; ++i) sum = (sum ^ p[i]) * 0x100000001B3u;
@@ -511,6 +547,9 @@ int main(int argc, char** argv) {
   }
   test_visited();
   test_few_links();
+#if defined(__GLIBC__) && !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+  test_memory();
+#endif
   test_order();
   test_layout();
   test_options();
