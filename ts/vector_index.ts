@@ -136,7 +136,7 @@ export class VectorIndex<
   /**
    * Gives back the room of removed rows, where the structure keeps it (`stats().removed` tells how many there are), and
    * repairs what led through them. Searches go on meanwhile. A graph of 131,072 rows or more is laid out anew besides,
-   * also where nothing was removed, unless it lies so already: see {@link HnswIndex}.
+   * also where nothing was removed, unless no rows came since it last was: see {@link HnswIndex}.
    *
    * @throws AnnexError ABORTED (the index is as it was), BUSY, CLOSED, OUT_OF_MEMORY
    */
