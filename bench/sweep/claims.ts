@@ -83,8 +83,9 @@ function defaults(state: SweepState, peers: Choose): number | undefined {
   return point === undefined || peer === undefined || point.recall < 0.95 ? undefined : point.rate / peer;
 }
 
-/** Nothing but the class was chosen. */
-const isDefault = ({ params }: SystemState): boolean => Object.keys(params).length === 1;
+/** Nothing but the class was chosen; it may be compacted. */
+const isDefault = ({ params: { structure, compact, ...options } }: SystemState): boolean =>
+  Object.keys(options).length === 0;
 
 const isPlain: Choose = ({ params }) => params.layout === 'plain' && params.storage === undefined;
 const isBytes: Choose = ({ params }) => params.storage === 'sq8' && params.rerank === undefined;

@@ -49,7 +49,7 @@ const state: SweepState = {
       true,
       [point({}, 0.96, 4500), point({ efSearch: 20 }, 0.9, 8000), point({ efSearch: 80 }, 0.98, 2000)],
       {
-        params: { structure: 'HnswIndex' },
+        params: { structure: 'HnswIndex', compact: true },
       },
     ),
     system('hnswlib', false, [
