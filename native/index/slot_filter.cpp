@@ -60,9 +60,15 @@ bool SlotFilter::resolve(const Filter& filter, const IdMap& ids) {
         });
       });
     } else {
-      for (size_t slot = 0; slot < n; ++slot) {
-        const uint64_t id = static_cast<uint64_t>(ids.id_of(static_cast<uint32_t>(slot)));
-        if (id < filter.count && (bits[id / 32] >> (id % 32) & 1)) allow(slot);
+      // Without a branch on what is allowed, which would be hard to predict. There is a first word: some bits are set.
+      for (size_t begin = 0; begin < n; begin += 32) {
+        uint32_t word = 0;
+        for (size_t slot = begin; slot < std::min(n, begin + 32); ++slot) {
+          const uint64_t id = static_cast<uint64_t>(ids.id_of(static_cast<uint32_t>(slot)));
+          const bool covered = id < filter.count;
+          word |= (bits[covered ? id / 32 : 0] >> (id % 32) & uint32_t{covered}) << (slot % 32);
+        }
+        words_[begin / 32] = word;
       }
     }
   }
