@@ -85,6 +85,26 @@ describe.each(['codes', 'plain'] as const)('filters, layout %s', (layout) => {
   });
 });
 
+it.each([10, 40, 64])('a scan of codes finds the same whatever queries go along, efSearch %s', (efSearch) => {
+  const index = HnswIndex.createSync({ dim, metric: 'cosine', efConstruction: 40 });
+  index.addSync(sample.vectors);
+  const rows = sample.vectors.length / dim;
+  const filter = nearFirst(sample.vectors).slice(0.7 * rows);
+  const close = take(queries, nearFirst(queries).slice(0, 37));
+  const ids = (first: number, count: number): number[][] => {
+    const found = index.searchBatchSync(close.subarray(first * dim, (first + count) * dim), k, {
+      filter,
+      efSearch,
+      threads: 1,
+    });
+    return Array.from({ length: count }, (_, q) => [...found.at(q).ids]);
+  };
+  const together = ids(0, 37);
+  expect(index.stats().codeSearches).toBe(37);
+  expect([...ids(0, 4), ...ids(4, 5), ...ids(9, 28)]).toEqual(together);
+  index.close();
+});
+
 describe('removed rows', () => {
   const order = nearFirst(vectors);
   const share = Math.round(0.3 * n);

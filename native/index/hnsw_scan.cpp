@@ -7,24 +7,26 @@
 #include "base/parallel.h"
 #include "index/hnsw_work.h"
 #include "index/row_scan.h"
+#include "index/shortlist.h"
 
 namespace annex {
 namespace {
 
-constexpr size_t kScanned = 2;        // candidates of a scan by codes, in efSearch
-constexpr size_t kPolledRows = 4096;  // between looks at the flag
+constexpr size_t kScanned = 2;                      // candidates of a scan by codes, in efSearch
+constexpr size_t kShortlistKeys = size_t{1} << 17;  // of all queries that one thread has in hand
+constexpr size_t kPolledRows = 4096;                // between looks at the flag
 // Costs, in cache lines fetched.
 constexpr double kHopLines = 85;      // of an expansion, whatever it finds
 constexpr double kListLines = 6;      // of passing through a node
 constexpr double kSharedLine = 0.3;   // of a line that several queries at a time have use for
 constexpr double kFirstLines = 2;     // of a row; then it is seen where the next ones lie
 constexpr double kNextLine = 0.4;     // of those
-constexpr double kCodedLine = 0.7;    // of one of codes, which take longer to score than to fetch
-constexpr double kPooled = 25;        // of a candidate that comes into the pool and is ranked
+constexpr double kListed = 10;        // of a candidate that comes into a shortlist and is ranked
 constexpr double kExactLines = 1024;  // a scan as short as this need not be shorter
-constexpr double kSure = 1.5;         // how many times dearer a scan of rows may be than what goes by codes, which err
-constexpr double kResort = 4;  // how many times dearer a walk through all nodes may be than one through allowed ones
-constexpr double kPatience = 1.5;  // how much longer than a scan a walk may be expected to take, once it has begun
+constexpr double kSure = 1.5;         // how many times dearer a scan of rows may be than a walk, which may miss some
+constexpr double kSurer = 2;          // the same of a scan of codes, which err most where all rows are far
+constexpr double kResort = 4;    // how many times dearer a walk through all nodes may be than one through allowed ones
+constexpr double kPatience = 3;  // how much longer than a scan a walk may be expected to take, once it has begun
 
 }  // namespace
 
@@ -74,16 +76,17 @@ HnswSearch::Way HnswSearch::cheapest(size_t ef) {
   const double apart = std::min(row_lines, kFirstLines);
   const double row = line == 1 ? apart + (row_lines - apart) * kNextLine : row_lines;
   const double exact = rows * (1 + row) * line;
-  const double codes =
-      coded ? rows * (1 + code_lines) * std::max(line, kCodedLine) + kScanned * pool * (row_lines + kPooled) : exact;
+  const double codes = coded ? rows * (1 + code_lines) * line + kScanned * pool * (row_lines + kListed) : exact;
   most_ = static_cast<size_t>(kPatience * std::min(exact, codes) / hop);
   // Steps over nodes that are not allowed miss more where a filter is sparse near the query: a last resort.
   const bool far_cheaper = kResort * hops < walk;
   const double graph = far_cheaper ? hops : walk;
-  if (exact <= kExactLines || exact <= kSure * std::min(codes, graph)) return Way::exact;
+  if (exact <= kExactLines || exact <= std::min(kSure * graph, kSurer * codes)) return Way::exact;
   if (codes <= graph) return Way::codes;
   return far_cheaper ? Way::allowed : Way::walk;
 }
+
+size_t HnswSearch::shortlisted() const { return std::min(kScanned * ef_, allowed_); }
 
 bool HnswSearch::list_allowed() {
   if (filter_.all()) {
@@ -106,22 +109,24 @@ Status HnswSearch::scan_left(size_t threads) {
   const size_t left = left_count_;
   const bool exact = way_ == Way::exact || state_.codes == nullptr;
   (exact ? exact_ : coded_).fetch_add(left, std::memory_order_relaxed);
-  const size_t size = exact ? std::min(kGroup, (left + threads - 1) / threads) : kLanes;
+  const size_t most = exact ? kGroup : std::clamp(kShortlistKeys / Shortlist::room(shortlisted()), size_t{1}, kGroup);
+  const size_t size = std::min(most, (left + threads - 1) / threads);
   std::atomic<Status> outcome{Status::ok};
   parallel_for((left + size - 1) / size, threads, [&](size_t group) {
     if (outcome != Status::ok) return;
     Work& work = of_thread<Work>();
     const uint32_t* queries = left_.data() + group * size;
     const size_t count = std::min(size, left - group * size);
-    if (!reserve(work, exact ? 1 : count, kScanned * ef_) || !work.neighbors.resize(count * k_)) {
+    if (!reserve(work, 1, 0) || !work.neighbors.resize(count * k_) ||
+        (!exact && !work.keys.resize(count * Shortlist::room(shortlisted()))) ||
+        (!exact && !work.queries.resize(count * state_.codes->coder.query_bytes()))) {
       outcome.store(Status::out_of_memory);
       return;
     }
     if (exact) {
       scan_rows(work, queries, count);
     } else {
-      scan_codes(work, NibbleSpace(state_.rows, state_.codes->coder, state_.codes->codes.view(), work.space), queries,
-                 count);
+      scan_codes(work, queries, count);
     }
     this->count(work);
     if (cancelled(request_.cancel)) outcome.store(Status::aborted);
@@ -154,34 +159,42 @@ void HnswSearch::scan_rows(Work& work, const uint32_t* queries, size_t count) {
   for (size_t i = 0; i < count; ++i) write_answer(request_, queries[i], heaps[i]);
 }
 
-// The best estimates come into pools, which are ranked like those of walks.
-template <class Space>
-void HnswSearch::scan_codes(Work& work, const Space& like, const uint32_t* queries, size_t count) {
-  alignas(Space) uint8_t memory[kLanes * sizeof(Space)];
-  Space* spaces = reinterpret_cast<Space*>(memory);
-  size_t sizes[kLanes] = {};
+// The best estimates come into shortlists, which are ranked like the pools of walks.
+void HnswSearch::scan_codes(Work& work, const uint32_t* queries, size_t count) {
+  const NibbleCoder& coder = state_.codes->coder;
+  const Blocks::View codes = state_.codes->codes.view();
+  const size_t lines = coder.lines(), query_bytes = coder.query_bytes();
+  NibbleRowsQuery asked[kGroup];
+  Shortlist best[kGroup];
   for (size_t i = 0; i < count; ++i) {
-    new (spaces + i) Space(like, work.lanes[i].space);
-    spaces[i].set_query(query(queries[i]), scored_query(queries[i]).norm);
+    const RowScorer::Query scored = scored_query(queries[i]);
+    asked[i] = coder.query(static_cast<const float*>(scored.data), static_cast<float>(scored.norm),
+                           work.space.work.data(), work.queries.data() + i * query_bytes);
+    best[i] = Shortlist(work.keys.data() + i * Shortlist::room(shortlisted()), shortlisted());
   }
-  const uint32_t* list = listed_;
-  for (size_t begin = 0; begin < allowed_; begin += kScannedRows) {
-    if (begin % kPolledRows == 0 && cancelled(request_.cancel)) return;
+  const void* rows[2][kScannedRows];
+  const auto ask = [&](size_t begin, const void** at) {
     const size_t n = std::min(kScannedRows, allowed_ - begin);
-    const size_t ahead = std::min(allowed_, begin + 2 * kScannedRows);
-    for (size_t i = begin + n; i < ahead; ++i) like.prefetch_row(list[i]);
-    for (size_t i = 0; i < count; ++i) {
-      uint64_t* pool = work.lanes[i].walk.pool.data();
-      float distances[kScannedRows];
-      spaces[i].score(list + begin, n, distances);
-      for (size_t r = 0; r < n; ++r) {
-        (void)pool_insert(pool, &sizes[i], kScanned * ef_, pool_key(distances[r], list[begin + r]));
-      }
+    for (size_t r = 0; r < n; ++r) {
+      at[r] = codes.item(listed_[begin + r]);
+      prefetch_bytes(at[r], lines * kNibbleLine);
     }
+    return n;
+  };
+  size_t n = ask(0, rows[0]), turn = 0;
+  for (size_t begin = 0, next = 0; begin < allowed_; begin += n, n = next, turn ^= 1) {
+    if (begin % kPolledRows == 0 && cancelled(request_.cancel)) return;
+    next = begin + n < allowed_ ? ask(begin + n, rows[turn ^ 1]) : 0;
+    float distances[kGroup * kScannedRows];
+    kernels().tile_nibbles(asked, count, rows[turn], n, lines, distances);
+    for (size_t i = 0; i < count; ++i) best[i].offer(distances + i * n, listed_ + begin, n);
   }
   work.walk.scored += allowed_ * count;
   // Far from the query distances differ less than estimates err, and those that look best err most: all are ranked.
-  for (size_t i = 0; i < count; ++i) (void)rank(work, work.lanes[i].walk, queries[i], sizes[i], sizes[i]);
+  for (size_t i = 0; i < count; ++i) {
+    const size_t found = best[i].finish();
+    (void)rank(work, best[i].keys(), queries[i], found, found);
+  }
 }
 
 }  // namespace annex

@@ -19,6 +19,8 @@ namespace {
 constexpr size_t kTaskQueries = 32;
 constexpr size_t kLanePool = 4096;  // longer pools need their cache for themselves
 constexpr size_t kFewQueries = 4;   // fewer are faster on one thread
+constexpr size_t kFirstLook = 32;   // expansions after which a walk under a filter is asked whether to go on
+constexpr size_t kTold = 8;         // how many times fewer than expected are allowed where it is not
 constexpr size_t kRankedRows = 8;   // then so many at a time
 constexpr double kDeviations = 3;   // of the error of estimates, within which a candidate is looked at
 
@@ -138,9 +140,13 @@ Status HnswSearch::search_in_turns(Work& work, size_t begin, size_t end) {
     while (running != 0) {
       for (size_t i = 0; i < count; ++i) {
         Run& run = runs[i];
-        if (run.q == SIZE_MAX || run.walk.advance()) continue;
+        if (run.q == SIZE_MAX) continue;
+        const bool more = run.walk.advance();
         const size_t found = run.walk.found();
-        if (!enough(run.memory, found) || !rank(work, run.memory, run.q, found)) {
+        const bool look = more && !filter_.all() && run.walk.expansions() == kFirstLook;
+        if (more && (!look || promising(run.memory, found))) continue;
+        if (more) run.walk.abandon();
+        if (more || !enough(run.memory, found) || !rank(work, run.memory.pool.data(), run.q, found)) {
           again[again_count++] = static_cast<uint32_t>(run.q);
         }
         if (cancelled(request_.cancel)) status = Status::aborted;
@@ -157,7 +163,7 @@ Status HnswSearch::search_one(Work& work, size_t q) {
   if (!reserve(work, 1, std::max(reach_.room(), most_))) return Status::out_of_memory;
   const size_t found = fill_pool(work, q);
   // Where what may be returned lies far from the query, distances differ less than estimates err: then all are ranked.
-  if (!rank(work, work.walk, q, found, filter_.all() ? 0 : found)) leave(q);
+  if (!rank(work, work.walk.pool.data(), q, found, filter_.all() ? 0 : found)) leave(q);
   return Status::ok;
 }
 
@@ -205,20 +211,30 @@ Reach HnswSearch::reach_for(size_t q) const {
 // nodes near the query are removed.
 bool HnswSearch::enough(const WalkMemory& memory, size_t pooled) const {
   if (filter_.all() && state_.removed_count == 0) return true;
-  size_t held = 0;
-  for (size_t i = 0; i < pooled; ++i) held += allowed(key_slot(memory.pool[i]));
-  return held >= std::min(allowed_, std::max(k_, pooled * allowed_ / state_.graph.nodes / 2));
+  return held(memory, pooled) >= std::min(allowed_, std::max(k_, pooled * allowed_ / state_.graph.nodes / 2));
+}
+
+// Whether a walk that has begun may be expected to come to enough: not where hardly any node near the query may be
+// returned, though many of all may.
+bool HnswSearch::promising(const WalkMemory& memory, size_t pooled) const {
+  const size_t expected = pooled * allowed_ / state_.graph.nodes;
+  return expected < kTold || held(memory, pooled) >= expected / kTold;
+}
+
+size_t HnswSearch::held(const WalkMemory& memory, size_t pooled) const {
+  size_t count = 0;
+  for (size_t i = 0; i < pooled; ++i) count += allowed(key_slot(memory.pool[i]));
+  return count;
 }
 
 // The best of the pool, by the distances that are reported. Estimates order the pool: candidates are looked at from
 // the first on, until the estimate lies beyond the k-th best distance by more than estimates are seen to err.
-bool HnswSearch::rank(Work& work, const WalkMemory& memory, size_t q, size_t pooled, size_t at_least) {
+bool HnswSearch::rank(Work& work, const uint64_t* pool, size_t q, size_t pooled, size_t at_least) {
   TopK heap(work.neighbors.data(), k_);
   const RowScorer::Query scored = scored_query(q);
   const bool estimates = state_.estimates();
   const float unit = state_.codes != nullptr ? state_.codes->coder.unit() : 1;
   at_least = std::max(at_least, k_ + HnswReach::kSpare);
-  const uint64_t* pool = memory.pool.data();
   double errors = 0, squares = 0;
   size_t taken = 0, i = 0;
   while (i < pooled) {

@@ -40,8 +40,8 @@ class HnswSearch {
   bool list_allowed();
   Status scan_left(size_t threads);
   void scan_rows(Work& work, const uint32_t* queries, size_t count);
-  template <class Space>
-  void scan_codes(Work& work, const Space& like, const uint32_t* queries, size_t count);
+  void scan_codes(Work& work, const uint32_t* queries, size_t count);
+  size_t shortlisted() const;  // estimates of a scan by codes that are ranked
 
   // hnsw_search.cpp: walks, and ranking what was found
   bool reserve(Work& work, size_t lanes, size_t pool) const;
@@ -52,7 +52,9 @@ class HnswSearch {
   size_t fill_pool(Work& work, size_t q);
   Reach reach_for(size_t q) const;
   bool enough(const WalkMemory& memory, size_t pooled) const;
-  bool rank(Work& work, const WalkMemory& memory, size_t q, size_t pooled, size_t at_least = 0);
+  bool promising(const WalkMemory& memory, size_t pooled) const;
+  size_t held(const WalkMemory& memory, size_t pooled) const;
+  bool rank(Work& work, const uint64_t* pool, size_t q, size_t pooled, size_t at_least = 0);
   void count(Work& work);
   // A query that walks do not serve: a scan will. There is room.
   void leave(size_t q) { left_[left_count_.fetch_add(1, std::memory_order_relaxed)] = static_cast<uint32_t>(q); }

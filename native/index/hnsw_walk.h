@@ -191,6 +191,7 @@ class LayerWalk {
     reach_ = reach;
     pool_ = {memory_.pool.data(), size, reach.room(), UINT64_MAX, 0};
     expanded_ = size;
+    expansions_ = 0;
     layer_ = layer;
     room_ = graph_.room(layer);
     at_ = waiting_ = 0;
@@ -217,6 +218,7 @@ class LayerWalk {
       waiting_ += fresh.count;
       memory_.scored += fresh.count;
       ++memory_.hops;
+      ++expansions_;
     }
     kernels_.add_candidates(&pool_, distances, oldest.slots, oldest.count);
     waiting_ -= oldest.count;
@@ -236,6 +238,9 @@ class LayerWalk {
     }
   }
   size_t found() const { return pool_.size; }
+  size_t expansions() const { return expansions_; }
+  /// Instead of further steps.
+  void abandon() { memory_.visited.clear(); }
 
  private:
   // New neighbors of one node. There is room for one more: a place that is written in vain.
@@ -260,6 +265,7 @@ class LayerWalk {
   List lists_[kLate + 1];  // in turn; the one at `at_` is the next to be filled
   size_t at_ = 0;
   size_t waiting_ = 0;  // rows in all lists
+  size_t expansions_ = 0;
 };
 
 /// Best-first search of one layer from the `size` ascending keys that the pool holds; returns how many it holds then.
@@ -299,6 +305,10 @@ class LaneWalk {
     return more;
   }
   size_t found() const { return bottom_.found(); }
+  /// In the bottom layer.
+  size_t expansions() const { return at_ == At::bottom ? bottom_.expansions() : 0; }
+  /// Instead of further steps.
+  void abandon() { bottom_.abandon(); }
 
  private:
   enum class At { links, rows, bottom };

@@ -18,6 +18,9 @@ struct HnswSearch::Work {
   Buffer<Neighbor> neighbors;
   Buffer<uint32_t> slots;
   Buffer<float> distances, estimates, decoded;
+  // Of all queries of a scan by codes:
+  Buffer<int8_t> queries;
+  Buffer<uint64_t> keys;
 };
 
 }  // namespace annex

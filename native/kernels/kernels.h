@@ -141,6 +141,10 @@ struct NibbleRowsQuery {
 using NibbleGatherFn = void (*)(const NibbleRowsQuery& query, const void* const* rows, size_t n, size_t lines,
                                 float* out);
 
+/// The same for nq queries, with one `square` or none of them: out[q * n + i].
+using NibbleTileFn = void (*)(const NibbleRowsQuery* queries, size_t nq, const void* const* rows, size_t n,
+                              size_t lines, float* out);
+
 /// A vector as bytes, and what goes with them.
 struct QuantizedFloats {
   float scale;    // of the codes: 127 / max |x|
@@ -162,6 +166,7 @@ struct Kernels {
   FloatSumsFn sums_f32;
   ByteSumsFn sums_u8;
   NibbleGatherFn gather_nibbles;
+  NibbleTileFn tile_nibbles;
   EncodeFn encode[kScalars];
   DecodeFn decode[kScalars];
   QuantizeFn quantize;

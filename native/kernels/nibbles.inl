@@ -1,4 +1,4 @@
-// One query × rows of 4-bit codes. Included inside the namespace and region of the instruction set, after its bytes.
+// Queries × rows of 4-bit codes. Included inside the namespace and region of the instruction set, after its bytes.
 
 // Σ q·x of R rows, and Σ x·x where kSquares.
 template <int R, bool kSquares>
@@ -55,5 +55,85 @@ inline void gather_nibbles(const NibbleRowsQuery& query, const void* const* rows
     nibble_rows<true>(query, row, n, lines, out);
   } else {
     nibble_rows<false>(query, row, n, lines, out);
+  }
+}
+
+constexpr size_t kTileQueries = 4, kTileRows = kByteRows / 2;
+
+// The sums of N vectors, as many at a time as there is a sum_rows for.
+template <int N>
+ANNEX_INLINE void sum_all(const Ints (&a)[N], int32_t* out) {
+  static_assert(N % kByteRows == 0);
+  for (int i = 0; i < N; i += kByteRows) {
+    Ints some[kByteRows];
+    unroll<kByteRows>([&](auto r) ANNEX_INLINE_LAMBDA { some[r] = a[i + r]; });
+    sum_rows<kByteRows>(some, out + i);
+  }
+}
+
+// Σ q·x of Q queries and R rows, query by query: nibbles are unpacked once for all of them.
+template <int Q, int R>
+ANNEX_INLINE void nibble_products(const NibbleRowsQuery* queries, const uint8_t* const* rows, size_t lines,
+                                  int32_t* out) {
+  Ints dots[Q * R];
+  unroll<Q * R>([&](auto i) ANNEX_INLINE_LAMBDA { dots[i] = no_ints(); });
+  for (size_t at = 0; at < lines * kNibbleLine; at += kByteLanes) {
+    const size_t in_line = at % kNibbleLine, half = 2 * at - in_line;
+    Nibbles x[R];
+    unroll<R>([&](auto r) ANNEX_INLINE_LAMBDA { x[r] = load_nibbles(rows[r] + at); });
+    unroll<Q>([&](auto q) ANNEX_INLINE_LAMBDA {
+      const int8_t* codes = queries[q].codes + half;
+      const QueryNibbles part = query_nibbles(codes, codes + kNibbleLine);
+      unroll<R>([&](auto r) ANNEX_INLINE_LAMBDA { dots[q * R + r] = add_products(dots[q * R + r], part, x[r]); });
+    });
+  }
+  sum_all<Q * R>(dots, out);
+}
+
+template <int R>
+ANNEX_INLINE void nibble_squares(const uint8_t* const* rows, size_t lines, int32_t* out) {
+  Ints squares[R];
+  unroll<R>([&](auto r) ANNEX_INLINE_LAMBDA { squares[r] = no_ints(); });
+  for (size_t at = 0; at < lines * kNibbleLine; at += kByteLanes) {
+    unroll<R>([&](auto r) ANNEX_INLINE_LAMBDA { squares[r] = add_squares(squares[r], load_nibbles(rows[r] + at)); });
+  }
+  sum_rows<R>(squares, out);
+}
+
+// As for gather_nibbles, the last rows and queries of less than a tile are done with some that were done before.
+template <bool kSquares>
+ANNEX_INLINE void nibble_tiles(const NibbleRowsQuery* queries, size_t nq, const uint8_t* const* rows, size_t n,
+                               size_t lines, float* out) {
+  constexpr size_t Q = kTileQueries, R = kTileRows;
+  for (size_t i = 0; i < n; i += R) {
+    const size_t row = i < n - R ? i : n - R;
+    int32_t squares[R] = {};
+    if constexpr (kSquares) nibble_squares<R>(rows + row, lines, squares);
+    for (size_t j = 0; j < nq; j += Q) {
+      const size_t from = j < nq - Q ? j : nq - Q;
+      int32_t dots[Q * R];
+      nibble_products<Q, R>(queries + from, rows + row, lines, dots);
+      unroll<Q>([&](auto q) ANNEX_INLINE_LAMBDA {
+        const NibbleRowsQuery query = queries[from + q];
+        float values[R];
+        unroll<R>([&](auto r) ANNEX_INLINE_LAMBDA {
+          const float value = query.base + query.dot * static_cast<float>(dots[q * R + r]);
+          values[r] = kSquares ? value + query.square * static_cast<float>(squares[r]) : value;
+        });
+        memcpy(out + (from + q) * n + row, values, sizeof values);
+      });
+    }
+  }
+}
+
+inline void tile_nibbles(const NibbleRowsQuery* queries, size_t nq, const void* const* rows, size_t n, size_t lines,
+                         float* out) {
+  const uint8_t* const* row = reinterpret_cast<const uint8_t* const*>(rows);
+  if (n < kTileRows || nq < kTileQueries) {
+    for (size_t q = 0; q < nq; q++) gather_nibbles(queries[q], rows, n, lines, out + q * n);
+  } else if (queries->square != 0) {
+    nibble_tiles<true>(queries, nq, row, n, lines, out);
+  } else {
+    nibble_tiles<false>(queries, nq, row, n, lines, out);
   }
 }

@@ -22,6 +22,7 @@ constexpr void set_bytes(Kernels& k) {
   set_rows<ByteKernel<Scalar::bits, Op::hamming>>(k, Scalar::bits, Op::hamming);
   set_rows<ByteKernel<Scalar::bits, Op::jaccard>>(k, Scalar::bits, Op::jaccard);
   k.gather_nibbles = gather_nibbles;
+  k.tile_nibbles = tile_nibbles;
   k.hits_u8 = hits_u8;
   k.sums_u8 = sums_u8;
 }

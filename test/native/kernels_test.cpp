@@ -510,6 +510,27 @@ void test_crc() {
   }
 }
 
+// Several queries × rows: what each query gets by itself.
+void test_nibble_tile(const Kernels& k, Random& random, const std::vector<const void*>& rows, size_t lines,
+                      float square) {
+  const size_t n = rows.size(), bytes = 2 * lines * annex::kNibbleLine;
+  for (const size_t nq : {1, 3, 4, 5, 8, 11}) {
+    std::vector<int8_t> codes(nq * bytes);
+    for (int8_t& code : codes) code = static_cast<int8_t>(static_cast<int>(random.below(255)) - 127);
+    std::vector<annex::NibbleRowsQuery> queries(nq);
+    for (size_t q = 0; q < nq; ++q) {
+      queries[q] = {&codes[q * bytes], static_cast<float>(q), 0.5f + static_cast<float>(q), square};
+    }
+    std::vector<float> out(nq * n), alone(n);
+    k.tile_nibbles(queries.data(), nq, rows.data(), n, lines, out.data());
+    for (size_t q = 0; q < nq; ++q) {
+      k.gather_nibbles(queries[q], rows.data(), n, lines, alone.data());
+      check(std::equal(alone.begin(), alone.end(), out.begin() + static_cast<ptrdiff_t>(q * n)), k,
+            "nibble tile lines " + std::to_string(lines) + " n " + std::to_string(n) + " nq " + std::to_string(nq));
+    }
+  }
+}
+
 // Four-bit codes: the sums are exact, and what is made of them is computed in one order.
 void test_nibbles() {
   Random random(11);
@@ -540,6 +561,7 @@ void test_nibbles() {
             const float expected = 0.25f + -0.125f * static_cast<float>(dot) + square * static_cast<float>(squares);
             check(out[i] == expected, *k, "nibbles lines " + std::to_string(lines) + " n " + std::to_string(n));
           }
+          test_nibble_tile(*k, random, rows, lines, square);
         }
       }
     }
