@@ -79,6 +79,39 @@ class Usearch:
         return found.keys, found.distances
 
 
+class SymphonyQG:
+    """rabitqlib.SymqgIndex, SymphonyQG by its authors: degree, efConstruction; search: ef."""
+
+    def __init__(self, dim, metric, params):
+        import rabitqlib
+
+        self.type = rabitqlib.SymqgIndex
+        self.params = params
+        self.index = self.type(dim, params["degree"], metric)
+
+    @staticmethod
+    def version():
+        import rabitqlib  # noqa: F401  (a version without the module would be of no use)
+        from importlib.metadata import version
+
+        return version("rabitqlib")
+
+    def build(self, base, threads):
+        self.index.build(np.ascontiguousarray(base), self.params["efConstruction"], threads)
+
+    def save(self, path):
+        self.index.save(path)
+
+    def load(self, path):
+        self.index = self.type.load(path)
+
+    def set(self, params, threads):
+        self.ef, self.threads = params["ef"], threads
+
+    def search(self, queries, k):
+        return self.index.search(queries, k, self.ef, self.threads)
+
+
 class Faiss:
     """faiss.index_factory: factory, seed (of the lists and of pq); search: whatever ParameterSpace knows (nprobe, efSearch, k_factor_rf, …)."""
 
@@ -121,4 +154,4 @@ class Faiss:
         return ids, distances
 
 
-SYSTEMS = {"hnswlib": Hnswlib, "usearch": Usearch, "faiss": Faiss}
+SYSTEMS = {"hnswlib": Hnswlib, "usearch": Usearch, "symphonyqg": SymphonyQG, "faiss": Faiss}

@@ -67,6 +67,8 @@ function graphClaims(state: SweepState): Claim[] {
     ...over(usearch, 'usearch (the faster of f32 and f16)', 4, 'batch'),
     ...over(usearch, 'usearch (the faster of f32 and f16)', 4, 'single'),
     ...over(familyIs('hnswlib-node'), 'hnswlib-node', 6, 'single'),
+    ...over(familyIs('SymphonyQG'), 'SymphonyQG', 1.1, 'batch'),
+    ...over(familyIs('SymphonyQG'), 'SymphonyQG', 1.1, 'single'),
     times('HNSW with default options ÷ hnswlib at recall 0.95, batch', 2, defaults(state, hnswlib)),
     times("hnswlib's time to build ÷ HNSW's, at no less recall", 2, buildRatio(state)),
     atMost("HNSW's memory ÷ hnswlib's, f32, plain layout", 1, '×', memory(state, isPlain)),

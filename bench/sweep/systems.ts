@@ -46,12 +46,16 @@ function graph(family: string, runner: 'node' | 'python', system: string, build:
 
 const BUILD: Params = { M: 16, efConstruction: 200 };
 
-/** hnswlib and usearch, from PyPI and npm, with equal M and efConstruction. */
+/** Lists of the same length as those of the bottom layer of {@link BUILD}. */
+const SYMPHONY: Params = { degree: 32, efConstruction: 200 };
+
+/** hnswlib and usearch, from PyPI and npm, with equal M and efConstruction, and SymphonyQG by its authors. */
 export function graphPeers(grid: Grid, quick = false, build: Params = BUILD): SystemSpec[] {
   const types = quick ? ['f32', 'f16'] : ['f32', 'f16', 'i8'];
   return [
     graph('hnswlib', 'python', 'hnswlib', build, grid),
     ...types.map((dtype) => graph(`usearch ${dtype}`, 'python', 'usearch', { ...build, dtype }, grid)),
+    graph('SymphonyQG', 'python', 'symphonyqg', SYMPHONY, grid),
     graph('hnswlib-node', 'node', 'hnswlib-node', build, grid),
     ...types.map((dtype) => graph(`usearch npm ${dtype}`, 'node', 'usearch-npm', { ...build, dtype }, grid)),
   ];
