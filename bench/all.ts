@@ -36,7 +36,7 @@ const dataset = (Object.keys(DATASET_FLAGS) as (keyof typeof DATASET_FLAGS)[]).f
 /** Enough for curves to be read at a recall, in a third of the time of a sweep by itself. */
 const GRID = ['--repetitions', '3', '--ms', '100', '--modes', 'single,batch', '--rerank', '4,16'];
 const grid = options.quick ? ['--modes', 'single,batch'] : [...GRID, '--nprobe', '1,2,4,8,16,24,32,48,64,96'];
-const large = ['--generate', 'clustered', '--rows', '1000000', '--dim', '128', ...grid];
+const large = ['--generate', 'clustered', '--rows', '1000000', '--dim', '128', ...alone, ...grid];
 
 interface Step {
   readonly name: string;
@@ -47,7 +47,8 @@ interface Step {
 }
 const STEPS: readonly Step[] = [
   { name: 'sweep', script: 'sweep', args: [...quick, ...dataset, ...alone, ...grid] },
-  { name: 'large', script: 'sweep', args: [...alone, ...large], when: options.large ?? false },
+  { name: 'large-graphs', script: 'sweep', args: ['--preset', 'graphs', ...large], when: options.large ?? false },
+  { name: 'large-lists', script: 'sweep', args: ['--preset', 'lists', ...large], when: options.large ?? false },
   {
     name: 'growth',
     script: 'growth',

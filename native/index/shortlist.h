@@ -9,8 +9,8 @@
 
 namespace annex {
 
-/// Keeps the least keys (pool_key) of all that are offered. To keep them in order, as the pool of a walk must, takes some
-/// 300 cycles for each key that comes in; here they pile up until there are twice as many as are wanted.
+/// Keeps the least keys (pool_key) of all that are offered. To keep them in order, as the pool of a walk must, takes
+/// some 300 cycles for each key that comes in; here they pile up until there are twice as many as are wanted.
 class Shortlist {
  public:
   static constexpr size_t room(size_t most) { return 2 * most; }
