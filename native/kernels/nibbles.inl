@@ -58,7 +58,7 @@ inline void gather_nibbles(const NibbleRowsQuery& query, const void* const* rows
   }
 }
 
-constexpr size_t kTileQueries = 4, kTileRows = kByteRows / 2;
+constexpr size_t kTileQueries = 4, kTileRows = kByteRows / 2, kTiledRows = 64;
 
 // The sums of N vectors, as many at a time as there is a sum_rows for.
 template <int N>
@@ -100,28 +100,31 @@ ANNEX_INLINE void nibble_squares(const uint8_t* const* rows, size_t lines, int32
   sum_rows<R>(squares, out);
 }
 
-// As for gather_nibbles, the last rows and queries of less than a tile are done with some that were done before.
+// As for gather_nibbles, the last rows and queries of less than a tile are done with some that were done before. First
+// come the sums, as integers; what they are made into is another loop, which the compiler does in whole vectors.
 template <bool kSquares>
 ANNEX_INLINE void nibble_tiles(const NibbleRowsQuery* queries, size_t nq, const uint8_t* const* rows, size_t n,
-                               size_t lines, float* out) {
+                               size_t stride, size_t lines, float* out) {
   constexpr size_t Q = kTileQueries, R = kTileRows;
+  int32_t squares[kTiledRows] = {};
   for (size_t i = 0; i < n; i += R) {
     const size_t row = i < n - R ? i : n - R;
-    int32_t squares[R] = {};
-    if constexpr (kSquares) nibble_squares<R>(rows + row, lines, squares);
+    if constexpr (kSquares) nibble_squares<R>(rows + row, lines, squares + row);
     for (size_t j = 0; j < nq; j += Q) {
       const size_t from = j < nq - Q ? j : nq - Q;
       int32_t dots[Q * R];
       nibble_products<Q, R>(queries + from, rows + row, lines, dots);
-      unroll<Q>([&](auto q) ANNEX_INLINE_LAMBDA {
-        const NibbleRowsQuery query = queries[from + q];
-        float values[R];
-        unroll<R>([&](auto r) ANNEX_INLINE_LAMBDA {
-          const float value = query.base + query.dot * static_cast<float>(dots[q * R + r]);
-          values[r] = kSquares ? value + query.square * static_cast<float>(squares[r]) : value;
-        });
-        memcpy(out + (from + q) * n + row, values, sizeof values);
-      });
+      unroll<Q>([&](auto q)
+                    ANNEX_INLINE_LAMBDA { memcpy(out + (from + q) * stride + row, dots + q * R, R * sizeof *dots); });
+    }
+  }
+  for (size_t q = 0; q < nq; q++) {
+    const NibbleRowsQuery query = queries[q];
+    for (size_t i = 0; i < n; i++) {
+      int32_t sum;
+      memcpy(&sum, out + q * stride + i, sizeof sum);
+      const float value = query.base + query.dot * static_cast<float>(sum);
+      out[q * stride + i] = kSquares ? value + query.square * static_cast<float>(squares[i]) : value;
     }
   }
 }
@@ -131,9 +134,16 @@ inline void tile_nibbles(const NibbleRowsQuery* queries, size_t nq, const void* 
   const uint8_t* const* row = reinterpret_cast<const uint8_t* const*>(rows);
   if (n < kTileRows || nq < kTileQueries) {
     for (size_t q = 0; q < nq; q++) gather_nibbles(queries[q], rows, n, lines, out + q * n);
-  } else if (queries->square != 0) {
-    nibble_tiles<true>(queries, nq, row, n, lines, out);
-  } else {
-    nibble_tiles<false>(queries, nq, row, n, lines, out);
+    return;
+  }
+  for (size_t i = 0; i < n; i += kTiledRows) {
+    // The last ones of less than a tile go with some that were done before.
+    const size_t first = n - i < kTileRows ? n - kTileRows : i;
+    const size_t count = n - first < kTiledRows ? n - first : kTiledRows;
+    if (queries->square != 0) {
+      nibble_tiles<true>(queries, nq, row + first, count, n, lines, out + first);
+    } else {
+      nibble_tiles<false>(queries, nq, row + first, count, n, lines, out + first);
+    }
   }
 }

@@ -536,7 +536,7 @@ void test_nibbles() {
   Random random(11);
   for (const size_t lines : {1, 2, 3, 7, 24}) {
     const size_t bytes = lines * annex::kNibbleLine;
-    for (const size_t n : {1, 2, 3, 4, 7, 8, 9, 33}) {
+    for (const size_t n : {1, 2, 3, 4, 7, 8, 9, 33, 66, 131}) {
       std::vector<uint8_t> codes(n * bytes);
       for (uint8_t& byte : codes) byte = static_cast<uint8_t>(random.below(3) == 0 ? 255 : random.below(256));
       std::vector<int8_t> query(2 * bytes);
