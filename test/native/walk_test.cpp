@@ -194,35 +194,48 @@ void test_candidates(const Kernels& k) {
   }
 }
 
-// The least keys of all, whatever the order they come in: many alike, ascending and descending ones, and no numbers.
+// The least keys of all that a shortlist is offered, some at a time.
+void check_shortlist(Random& random, size_t most, const std::vector<float>& distances, const std::string& what) {
+  const size_t total = distances.size();
+  std::vector<uint32_t> slots(total);
+  std::vector<uint64_t> expected(total), keys(annex::Shortlist::room(most));
+  for (size_t i = 0; i < total; i++) {
+    slots[i] = static_cast<uint32_t>(i);
+    expected[i] = annex::pool_key(distances[i], slots[i]);
+  }
+  annex::Shortlist list(keys.data(), most);
+  for (size_t i = 0; i < total;) {
+    const size_t n = std::min(total - i, 1 + random.below(20));
+    list.offer(distances.data() + i, slots.data() + i, n);
+    i += n;
+  }
+  std::sort(expected.begin(), expected.end());
+  expected.resize(std::min(most, total));
+  keys.resize(list.finish());
+  std::sort(keys.begin(), keys.end());
+  testing::check(keys == expected, what.c_str(), __FILE__, __LINE__);
+}
+
+// Many alike, ascending and descending ones, and no numbers.
 void test_shortlist() {
   Random random(6);
   for (const size_t most : {1, 2, 7, 10, 64, 300}) {
     for (int order = 0; order < 5; order++) {
-      const size_t total = random.below(40 * most);
-      std::vector<float> distances(total);
-      std::vector<uint32_t> slots(total);
-      std::vector<uint64_t> expected(total), keys(annex::Shortlist::room(most));
-      for (size_t i = 0; i < total; i++) {
+      std::vector<float> distances(random.below(40 * most));
+      for (size_t i = 0; i < distances.size(); i++) {
         const float at = static_cast<float>(i);
         const float kinds[] = {random.uniform(), static_cast<float>(random.below(3)), at, -at, NAN};
         distances[i] = order == 4 && random.below(2) == 0 ? random.uniform() : kinds[order];
-        slots[i] = static_cast<uint32_t>(i);
-        expected[i] = annex::pool_key(distances[i], slots[i]);
       }
-      annex::Shortlist list(keys.data(), most);
-      for (size_t i = 0; i < total;) {
-        const size_t n = std::min(total - i, 1 + random.below(20));
-        list.offer(distances.data() + i, slots.data() + i, n);
-        i += n;
-      }
-      std::sort(expected.begin(), expected.end());
-      expected.resize(std::min(most, total));
-      keys.resize(list.finish());
-      std::sort(keys.begin(), keys.end());
-      const std::string what = "shortlist of " + std::to_string(most) + ", order " + std::to_string(order);
-      testing::check(keys == expected, what.c_str(), __FILE__, __LINE__);
+      check_shortlist(random, most, distances,
+                      "shortlist of " + std::to_string(most) + ", order " + std::to_string(order));
     }
+  }
+  // As many as make it drop some once: no later ones make good what it drops then.
+  for (int round = 0; round < 2000; round++) {
+    std::vector<float> distances(annex::Shortlist::room(64));
+    for (float& distance : distances) distance = random.uniform();
+    check_shortlist(random, 64, distances, "shortlist that is full");
   }
 }
 
