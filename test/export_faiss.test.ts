@@ -39,6 +39,7 @@ const CASES: readonly Case[] = [
   ['hnsw', HnswIndex as Class, { M: 6 }, { efSearch: 700 }],
   ['hnsw ip f16', HnswIndex as Class, { M: 6, metric: 'ip', storage: 'f16' }, { efSearch: 700 }],
   ['hnsw cosine', HnswIndex as Class, { M: 6, metric: 'cosine' }, { efSearch: 700 }],
+  ['hnsw sq8', HnswIndex as Class, { M: 6, storage: 'sq8' }, { efSearch: 700 }],
   ['ivf', IvfIndex as Class, { nlist: 8 }, probes],
   ['ivf ip f16', IvfIndex as Class, { nlist: 8, metric: 'ip', storage: 'f16' }, probes],
   ['ivf cosine sq8', IvfIndex as Class, { nlist: 8, metric: 'cosine', storage: 'sq8' }, probes],

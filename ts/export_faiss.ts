@@ -5,12 +5,14 @@ import { ByteWriter } from './export_bytes.js';
 import {
   floatsOf,
   type ListShape,
+  type Section,
   type StoredList,
   sectionsOf,
   storedLists,
   unblocked,
   wordsOf,
 } from './export_lists.js';
+import { NO_LINK, readLinks } from './graph_links.js';
 import type { HnswCreatedWith } from './hnsw.js';
 import { turn } from './import_faiss_turn.js';
 import type { IvfCreatedWith } from './ivf.js';
@@ -26,7 +28,6 @@ const RERANK_FACTOR = 10;
 const EF_SEARCH = 96;
 const ROWS_AT_ONCE = 4096;
 
-type Section = (tag: string) => Uint8Array;
 /** Writes an index of FAISS's. */
 type Part = (to: ByteWriter) => void;
 
@@ -181,7 +182,7 @@ function writeHnsw(to: ByteWriter, given: Given): void {
 
 function writeGraph(to: ByteWriter, section: Section, n: number, M: number): void {
   const levels = section('LEVL');
-  const bottom = wordsOf(section('LNK0'));
+  const bottom = readLinks(section('LNK3', 'LNK0'), n * 2 * M);
   const upper = wordsOf(section('LNKU'));
   const lists = levels.reduce((sum, level) => sum + level, 0);
   const highest = levels.reduce((most, level) => Math.max(most, level), 0);
@@ -196,7 +197,7 @@ function writeGraph(to: ByteWriter, section: Section, n: number, M: number): voi
   let at = 0;
   let list = 0;
   const put = (link: number): void => {
-    neighbors[at++] = link === 0xffffffff ? -1 : link & 0x7fffffff; // without the mark of the spanning tree
+    neighbors[at++] = link === NO_LINK ? -1 : link;
   };
   for (let node = 0; node < n; node++) {
     for (let i = 0; i < 2 * M; i++) put(bottom[node * 2 * M + i] as number);

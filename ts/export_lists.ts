@@ -1,7 +1,10 @@
 import { AnnexError } from './errors.js';
 
+/** A section by its tag, or where there is none by another. */
+export type Section = (tag: string, or?: string) => Uint8Array;
+
 /** The sections of a file that annex itself has just written (native/file/FORMAT.md). */
-export function sectionsOf(file: Uint8Array): (tag: string) => Uint8Array {
+export function sectionsOf(file: Uint8Array): Section {
   const view = new DataView(file.buffer, file.byteOffset, file.byteLength);
   const sections = new Map<string, Uint8Array>();
   for (let at = 64; at < 64 + 32 * view.getUint32(12, true); at += 32) {
@@ -9,8 +12,8 @@ export function sectionsOf(file: Uint8Array): (tag: string) => Uint8Array {
     const offset = Number(view.getBigUint64(at + 8, true));
     sections.set(tag, file.subarray(offset, offset + Number(view.getBigUint64(at + 16, true))));
   }
-  return (tag) => {
-    const section = sections.get(tag);
+  return (tag, or = tag) => {
+    const section = sections.get(tag) ?? sections.get(or);
     // Sections of FORMAT.md start at multiples of 64, and so do files in memory of their own.
     if (section !== undefined) return section;
     throw new AnnexError('INTERNAL', `section ${tag} is missing in a file that was just made: report it`);

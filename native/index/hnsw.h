@@ -20,7 +20,8 @@ enum class HnswLayout : int32_t { automatic = 0, plain = 1, codes = 2 };
 
 /// What an index holds, but for locks and counters.
 struct HnswState {
-  HnswState(const RowShape& shape, const RowShape& wide_shape, size_t m) : rows(shape), wide(wide_shape), graph(m) {}
+  HnswState(const RowShape& shape, const RowShape& wide_shape, size_t m)
+      : rows(shape), wide(wide_shape), graph(m, shape.narrow()) {}
 
   RowStore rows;                     // slots 0 … graph.nodes - 1
   RowStore wide;                     // the wider copy, where there is one: has_wide

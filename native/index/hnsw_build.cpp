@@ -117,7 +117,7 @@ void HnswBuilder::find_links(LinkWork& work, Space& space, uint32_t slot) {
       work.distances[i] = key_distance(work.keys[i]);
     }
     const size_t chosen = select_links(work, space, n, options_.m);
-    std::copy_n(work.chosen.data(), chosen, edit_.writable(slot, layer));
+    edit_.put(slot, layer, work.chosen.data(), chosen);
     if (layer > 0) space.set_new_row(slot);
   }
 }
@@ -132,8 +132,8 @@ Status HnswBuilder::collect_edges() {
     if (entry_ == kNoSlot) continue;
     choose_parent(slot);
     for (int layer = std::min(graph_.level(slot), top_); layer >= 0; --layer) {
-      const uint32_t* links = edit_.links(slot, layer);
-      const size_t n = kernels().walk.count_links(links, edit_.room(layer));
+      LinkRoom links;
+      const size_t n = read_links(edit_.list(slot, layer), links);
       for (size_t l = 0; l < n; ++l) {
         const uint64_t target = static_cast<uint64_t>(layer) << 32 | (links[l] & kSlotMask);
         const Edge edge{target, static_cast<uint32_t>(i - linked_), slot | (links[l] & kTreeBit)};
@@ -159,21 +159,22 @@ Status HnswBuilder::collect_edges() {
 }
 
 size_t HnswBuilder::tree_edges(uint32_t slot) const {
-  const uint32_t* links = edit_.links(slot);
+  LinkRoom links;
+  const size_t count = read_links(edit_.list(slot, 0), links);
   size_t n = children_[slot];
-  for (size_t i = 0; i < graph_.bottom_room() && links[i] != kNoLink; ++i) n += links[i] >> 31;
+  for (size_t i = 0; i < count; ++i) n += links[i] >> 31;
   return n;
 }
 
 // Marks the edge of the spanning tree that reaches a new node: from the nearest of its links that has few such edges.
 void HnswBuilder::choose_parent(uint32_t slot) {
-  uint32_t* links = edit_.writable(slot, 0);
-  const size_t most = options_.m + 1, n = kernels().walk.count_links(links, graph_.bottom_room());
+  LinkRoom links;
+  const size_t most = options_.m + 1, n = read_links(edit_.list(slot, 0), links);
   for (size_t i = 0; i < n; ++i) {
     if (tree_edges(links[i]) >= most) continue;
     ++children_[links[i]];
     links[i] |= kTreeBit;
-    return;
+    return edit_.put(slot, 0, links, n);
   }
   // All are full: a node that was linked shortly before is a leaf of the tree.
   uint32_t parent = kNoSlot;
@@ -184,7 +185,9 @@ void HnswBuilder::choose_parent(uint32_t slot) {
     if (tree_edges(static_cast<uint32_t>(old - 1)) < most) parent = static_cast<uint32_t>(old - 1);
   }
   ++children_[parent];
-  links[std::min(n, graph_.bottom_room() - 1)] = parent | kTreeBit;
+  const size_t place = std::min(n, graph_.bottom_room() - 1);
+  links[place] = parent | kTreeBit;
+  edit_.put(slot, 0, links, place + 1);
 }
 
 Status HnswBuilder::apply_part(const int32_t* cancel) {
@@ -215,8 +218,8 @@ void HnswBuilder::link_back(LinkWork& work, Space& space, const Edge* edges, siz
   const auto target = static_cast<uint32_t>(edges->target);
   const int layer = static_cast<int>(edges->target >> 32);
   const size_t room = graph_.room(layer);
-  uint32_t* links = edit_.writable(target, layer);
-  size_t present = kernels().walk.count_links(links, room);
+  LinkRoom links;
+  size_t present = read_links(edit_.list(target, layer), links);
   // More than a list's length of new neighbors are taken in parts: those of the tree never fill a list.
   for (size_t at = 0; at < n;) {
     const size_t part = std::min(n - at, room);
@@ -240,9 +243,9 @@ void HnswBuilder::link_back(LinkWork& work, Space& space, const Edge* edges, siz
     }
     present = select_links(work, space, all, room);
     std::copy_n(work.chosen.data(), present, links);
-    std::fill(links + present, links + room, kNoLink);
     at += part;
   }
+  edit_.put(target, layer, links, present);
 }
 
 }  // namespace annex

@@ -204,15 +204,16 @@ Status HnswCompactWriter::mend() {
 // none was removed.
 bool HnswCompactWriter::gather(LinkWork& work, uint32_t slot, int layer, size_t* kept, size_t* found) {
   const HnswGraph& old = index_.state_.graph;
-  const size_t room = old.room(layer), most = (kGathered + 1) * room - 1;
+  const size_t most = (kGathered + 1) * old.room(layer) - 1;
+  LinkRoom links;
   uint32_t passed[kPassed];
   size_t passed_count = 0, looked = 0, n = 0;
   Visited& visited = work.walk.visited;
   uint32_t at = old_of_[slot];
   visited.add(at);
   for (;;) {
-    const uint32_t* links = old.links(at, layer);
-    for (size_t i = 0; i < room && links[i] != kNoLink; ++i) {
+    const size_t count = read_links(old.list(at, layer), links);
+    for (size_t i = 0; i < count; ++i) {
       const uint32_t other = links[i] & kSlotMask;
       if (!visited.add(other)) continue;
       if (new_of_[other] != kNoSlot) {
@@ -231,23 +232,18 @@ bool HnswCompactWriter::gather(LinkWork& work, uint32_t slot, int layer, size_t*
 }
 
 void HnswCompactWriter::copy_list(uint32_t slot, int layer) {
-  const uint32_t* from = index_.state_.graph.links(old_of_[slot], layer);
-  uint32_t* to = const_cast<uint32_t*>(next_->graph.links(slot, layer));
-  for (size_t i = 0; i < next_->graph.room(layer) && from[i] != kNoLink; ++i) {
-    to[i] = new_of_[from[i] & kSlotMask] | (from[i] & kTreeBit);
-  }
+  LinkRoom links;
+  const size_t n = read_links(index_.state_.graph.list(old_of_[slot], layer), links);
+  for (size_t i = 0; i < n; ++i) links[i] = new_of_[links[i] & kSlotMask] | (links[i] & kTreeBit);
+  next_->graph.put(slot, layer, links, n);
 }
 
 template <class Space>
 void HnswCompactWriter::mend_list(LinkWork& work, Space& space, uint32_t slot, int layer) {
   HnswGraph& graph = next_->graph;
   const size_t room = graph.room(layer);
-  uint32_t* links = const_cast<uint32_t*>(graph.links(slot, layer));
   size_t kept = 0, n = 0;
-  if (!gather(work, slot, layer, &kept, &n)) {
-    std::copy_n(work.slots.data(), n, links);
-    return;
-  }
+  if (!gather(work, slot, layer, &kept, &n)) return graph.put(slot, layer, work.slots.data(), n);
   space.set_row(slot);
   space.score(work.slots.data(), n, work.distances.data());
   for (size_t i = 0; i < n; ++i) work.keys[i] = pool_key(work.distances[i], work.slots[i]);
@@ -261,7 +257,8 @@ void HnswCompactWriter::mend_list(LinkWork& work, Space& space, uint32_t slot, i
   }
   work.walk.visited.clear();
   const size_t chosen = select_links(work, space, n, room);
-  for (size_t i = 0; i < chosen; ++i) links[i] = work.chosen[i] & kSlotMask;
+  for (size_t i = 0; i < chosen; ++i) work.chosen[i] &= kSlotMask;
+  graph.put(slot, layer, work.chosen.data(), chosen);
 }
 
 // A spanning tree of the bottom layer, by breadth; what it does not reach is connected to a near node that it does.
@@ -275,8 +272,9 @@ Status HnswCompactWriter::join() {
   for (size_t part = 0; part < kStepJoined && queue_.size() < graph.nodes; ++part) {
     if (expanded_ < queue_.size()) {
       const uint32_t parent = queue_[expanded_++];
-      const uint32_t* links = graph.links(parent);
-      for (size_t i = 0; i < graph.bottom_room() && links[i] != kNoLink; ++i) {
+      LinkRoom links;
+      const size_t n = read_links(graph.list(parent, 0), links);
+      for (size_t i = 0; i < n; ++i) {
         const uint32_t child = links[i] & kSlotMask;
         if (degree_[child] == 0 && degree_[parent] < most) connect(parent, child);
       }
@@ -336,15 +334,16 @@ void HnswCompactWriter::connect(uint32_t parent, uint32_t child) {
 
 // Marks the link, or makes it: where the list is full, in place of the last one that is not of the tree.
 void HnswCompactWriter::link_tree(uint32_t from, uint32_t to) {
-  uint32_t* links = next_->graph.own_bottom(from);
-  const size_t room = next_->graph.bottom_room();
-  size_t place = 0;
-  while (place < room && links[place] != kNoLink && links[place] != to) ++place;
-  if (place == room) {
+  HnswGraph& graph = next_->graph;
+  LinkRoom links;
+  const size_t n = read_links(graph.list(from, 0), links);
+  size_t place = static_cast<size_t>(std::find(links, links + n, to) - links);
+  if (place == graph.bottom_room()) {
     do --place;
     while ((links[place] & kTreeBit) != 0);
   }
   links[place] = to | kTreeBit;
+  graph.put(from, 0, links, std::max(n, place + 1));
 }
 
 Status HnswCompactWriter::commit() {

@@ -11,7 +11,8 @@ namespace annex {
 namespace {
 
 constexpr Tag kHnswTag = make_tag("HNSW");
-constexpr Tag kBottomTag = make_tag("LNK0");
+constexpr Tag kNarrowTag = make_tag("LNK3");  // one of these two
+constexpr Tag kWideTag = make_tag("LNK0");
 constexpr Tag kUpperTag = make_tag("LNKU");
 constexpr Tag kFirstTag = make_tag("FRST");
 constexpr Tag kLevelTag = make_tag("LEVL");
@@ -19,6 +20,7 @@ constexpr Tag kCodesTag = make_tag("CODE");
 constexpr RowTags kWideTags = {make_tag("WROW"), make_tag("WNRM"), make_tag("WPAN"), make_tag("WTRM")};
 
 constexpr size_t kSlots = 16384;  // whose lists one thread looks at
+constexpr size_t kUnpacked = 1024;
 
 struct Facts {
   uint64_t nodes, lists;  // slots, removed ones included; lists above the bottom layer
@@ -42,10 +44,27 @@ Status borrow(const SectionReader& sections, Tag tag, Content content, size_t co
   return out->borrow(static_cast<uint8_t*>(data), count) ? Status::ok : out_of_memory(kHugePage);
 }
 
+// What stands in the links that begin in a part of them.
+LinkSurvey survey_wide(const uint8_t* part, size_t bytes, uint32_t nodes) {
+  return kernels().walk.survey_links(reinterpret_cast<const uint32_t*>(part), bytes / sizeof(uint32_t), nodes);
+}
+LinkSurvey survey_narrow(const uint8_t* links, size_t offset, size_t bytes, uint32_t nodes) {
+  const size_t end = (offset + bytes + kNarrowBytes - 1) / kNarrowBytes;
+  LinkSurvey all{false, 0};
+  uint32_t unpacked[kUnpacked];
+  for (size_t i = (offset + kNarrowBytes - 1) / kNarrowBytes; i < end; i += kUnpacked) {
+    const size_t n = std::min(end - i, kUnpacked);
+    kernels().walk.unpack_links(links + i * kNarrowBytes, n, unpacked);
+    const LinkSurvey survey = kernels().walk.survey_links(unpacked, n, nodes);
+    all = {all.astray || survey.astray, all.marks + survey.marks};
+  }
+  return all;
+}
+
 }  // namespace
 
 void HnswGraph::save(Sections* out) const {
-  out->begin(kBottomTag);
+  out->begin(narrow() ? kNarrowTag : kWideTag);
   add(bottom, nodes, out);
   out->begin(kUpperTag);
   add(upper, upper_lists, out);
@@ -57,11 +76,16 @@ void HnswGraph::save(Sections* out) const {
 
 Status HnswGraph::load(const SectionReader& sections, size_t node_count, size_t list_count, uint32_t entry_slot,
                        int top_level) {
-  const uint32_t *bottom_links = nullptr, *upper_links = nullptr, *firsts = nullptr;
-  const uint8_t* level_of = nullptr;
+  const uint32_t *upper_links = nullptr, *firsts = nullptr;
+  const uint8_t *bottom_links = nullptr, *level_of = nullptr;
+  const Tag bottom_tag = sections.has(kNarrowTag) ? kNarrowTag : kWideTag;
+  if (narrow() != (bottom_tag == kNarrowTag)) HnswGraph(m, !narrow()).swap(*this);
+  if (narrow() && node_count > kNarrowNodes) {
+    return corrupt(kNarrowTag, "links in three bytes lead to %u nodes at most, not to %zu", kNarrowNodes, node_count);
+  }
   // Most of what steers are the bottom links: they are compared with their checksum further below, in the pass that
   // checks them.
-  Status status = borrow(sections, kBottomTag, Content::payload, node_count, &bottom, &bottom_links);
+  Status status = borrow(sections, bottom_tag, Content::payload, node_count, &bottom, &bottom_links);
   if (status == Status::ok) status = borrow(sections, kUpperTag, Content::steering, list_count, &upper, &upper_links);
   if (status == Status::ok) status = borrow(sections, kFirstTag, Content::steering, node_count, &first_upper, &firsts);
   if (status == Status::ok) status = borrow(sections, kLevelTag, Content::steering, node_count, &levels, &level_of);
@@ -85,18 +109,18 @@ Status HnswGraph::load(const SectionReader& sections, size_t node_count, size_t 
   if (!entered) return corrupt(kHnswTag, "the entry, slot %u on level %d, cannot be", entry, top);
 
   // All places of a list, those behind its end too: an end moves when links are added.
-  const auto survey_links = kernels().walk.survey_links;
   std::atomic<size_t> bad{SIZE_MAX}, tree_ends{0};
-  status = sections.sweep(kBottomTag, [&](const uint8_t* part, size_t offset, size_t bytes) {
-    const auto* links = reinterpret_cast<const uint32_t*>(part);
-    const LinkSurvey survey = survey_links(links, bytes / sizeof(uint32_t), static_cast<uint32_t>(nodes));
+  status = sections.sweep(bottom_tag, [&](const uint8_t* part, size_t offset, size_t bytes) {
+    const auto count = static_cast<uint32_t>(nodes);
+    const LinkSurvey survey =
+        narrow() ? survey_narrow(bottom_links, offset, bytes, count) : survey_wide(part, bytes, count);
     if (survey.astray) bad = offset / bottom.stride();
     tree_ends += survey.marks;
   });
   if (status != Status::ok) return status;
-  if (bad != SIZE_MAX) return corrupt(kBottomTag, "a link in or behind slot %zu leads out of the graph", bad.load());
+  if (bad != SIZE_MAX) return corrupt(bottom_tag, "a link in or behind slot %zu leads out of the graph", bad.load());
   // With more, there may be no node left that a new one can become a child of.
-  if (tree_ends > 2 * nodes) return corrupt(kBottomTag, "its tree has %zu ends of edges", tree_ends.load());
+  if (tree_ends > 2 * nodes) return corrupt(bottom_tag, "its tree has %zu ends of edges", tree_ends.load());
   std::atomic<size_t> astray{SIZE_MAX};
   parallel_for((nodes + kSlots - 1) / kSlots, 0, [&](size_t task) {
     for (size_t slot = task * kSlots; slot < std::min(nodes, (task + 1) * kSlots); ++slot) {

@@ -31,7 +31,7 @@ size_t search_filtered(const Space& space, const Graph& graph, WalkMemory& memor
     if ((held == ef || pool.size == most) && key >= pool.keys[pool.size - 1]) return;
     if (pool.size == most) held -= last_allowed();  // makes room
     pool.next = std::min(pool.next, pool_insert(pool.keys, &pool.size, most, key));
-    prefetch_bytes(graph.links(slot), room * sizeof slot);
+    prefetch_list(graph.list(slot, 0));
     held += may;
     for (; held > ef || (held == ef && !last_allowed()); --pool.size) held -= last_allowed();
     pool.next = std::min(pool.next, pool.size);
@@ -39,7 +39,7 @@ size_t search_filtered(const Space& space, const Graph& graph, WalkMemory& memor
   while (pool.next < pool.size || waiting_count != 0) {
     size_t n = 0;
     if (pool.next < pool.size) {
-      n = memory.visited.add_links(kernels().walk, graph.links(expand_next(&pool)), room, fresh);
+      n = memory.visited.add_links(kernels().walk, graph.list(expand_next(&pool), 0), fresh);
       for (size_t i = 0; i < n; ++i) space.prefetch_row(fresh[i]);
       ++hops;
     }
@@ -69,12 +69,13 @@ size_t search_allowed(const Space& space, const Graph& graph, WalkMemory& memory
   uint32_t* fresh = memory.slots.data();
   float* distances = memory.distances.data();
   const size_t room = graph.room(0);
+  LinkRoom links, further;
   size_t n = 0;
   const auto flush = [&] {
     space.score(fresh, n, distances);
     memory.scored += n;
     const size_t taken = kernels().walk.add_candidates(&pool, distances, fresh, n);
-    for (size_t i = 0; i < taken; ++i) prefetch_bytes(graph.links(fresh[i]), room * sizeof *fresh);
+    for (size_t i = 0; i < taken; ++i) prefetch_list(graph.list(fresh[i], 0));
     n = 0;
   };
   const auto take = [&](uint32_t slot) {
@@ -84,15 +85,15 @@ size_t search_allowed(const Space& space, const Graph& graph, WalkMemory& memory
     if (n == room) flush();
   };
   const auto expand = [&](uint32_t slot) {
-    const uint32_t* links = graph.links(slot);
-    for (size_t i = 0; i < room && links[i] != kNoLink; ++i) prefetch_bytes(graph.links(links[i] & kSlotMask), 128);
-    for (size_t i = 0; i < room && links[i] != kNoLink; ++i) {
+    const size_t count = read_links(graph.list(slot, 0), links);
+    for (size_t i = 0; i < count; ++i) prefetch_bytes(graph.list(links[i] & kSlotMask, 0).links, 128);
+    for (size_t i = 0; i < count; ++i) {
       const uint32_t other = links[i] & kSlotMask;
       if (allowed(other)) {
         take(other);
       } else if (memory.visited.add(other)) {
-        const uint32_t* further = graph.links(other);
-        for (size_t j = 0; j < room && further[j] != kNoLink; ++j) {
+        const size_t further_count = read_links(graph.list(other, 0), further);
+        for (size_t j = 0; j < further_count; ++j) {
           if (allowed(further[j] & kSlotMask)) take(further[j] & kSlotMask);
         }
       }

@@ -8,6 +8,17 @@
 
 namespace annex {
 
+void write_links(const LinkList& list, const uint32_t* links, size_t n) {
+  auto* to = const_cast<uint8_t*>(list.links);
+  const size_t width = list.narrow ? kNarrowBytes : sizeof(uint32_t);
+  if (list.narrow) {
+    for (size_t i = 0; i < n; ++i) pack_link(links[i], to + i * width);
+  } else {
+    std::memcpy(to, links, n * width);
+  }
+  std::memset(to + n * width, 0xFF, (list.room - n) * width);
+}
+
 void HnswGraph::open_node(uint32_t slot, int level, uint32_t list) {
   *levels.item(slot) = static_cast<uint8_t>(level);
   *reinterpret_cast<uint32_t*>(first_upper.item(slot)) = level == 0 ? kNoSlot : list;
@@ -15,6 +26,17 @@ void HnswGraph::open_node(uint32_t slot, int level, uint32_t list) {
   for (int layer = 0; layer < level; ++layer) {
     std::memset(upper.item(list + static_cast<uint32_t>(layer)), 0xFF, upper.stride());
   }
+}
+
+bool HnswGraph::widen() {
+  if (!narrow()) return true;
+  Blocks wide(bottom_room() * sizeof(uint32_t));
+  if (!wide.reserve(nodes)) return false;
+  for (size_t slot = 0; slot < nodes; ++slot) {
+    kernels().walk.unpack_links(bottom.item(slot), bottom_room(), reinterpret_cast<uint32_t*>(wide.item(slot)));
+  }
+  bottom.swap(wide);
+  return true;
 }
 
 void HnswGraph::swap(HnswGraph& other) noexcept {
@@ -41,11 +63,15 @@ int level_of(uint64_t seed, uint32_t slot, size_t m) {
   return level;
 }
 
-bool HnswEdit::begin() { return bottom_at_.resize_zeroed(old_nodes_) && upper_at_.resize_zeroed(old_lists_); }
+bool HnswEdit::begin() {
+  Blocks changed(graph_.bottom.stride());  // which may have grown since
+  bottom_.swap(changed);
+  return bottom_at_.resize_zeroed(old_nodes_) && upper_at_.resize_zeroed(old_lists_);
+}
 
 bool HnswEdit::touch(uint32_t slot, int layer) {
   if (layer == 0) return slot >= old_nodes_ || touch(graph_.bottom, slot, bottom_at_, bottom_, &bottom_count_);
-  const uint32_t list = graph_.first(slot) + static_cast<uint32_t>(layer - 1);
+  const uint32_t list = graph_.upper_list(slot, layer);
   return list >= old_lists_ || touch(graph_.upper, list, upper_at_, upper_, &upper_count_);
 }
 

@@ -4,16 +4,20 @@
 // A list is an array of M (2 M in the bottom layer) slots; the first kNoLink ends it. The bottom list of every slot
 // lies in one array, in order of slots; those above lie in another, a node's together, lowest layer first.
 //
+// Where rows are narrow the links of the bottom layer are too: three bytes each, as long as slots fit in
+// (kNarrowNodes). Not where rows are long anyway: walks from code to code take up to 9 % longer for it (HACKING.md).
+//
 // The bottom layer is connected by construction: its lists hold the edges of a spanning tree, in both directions and
 // marked with kTreeBit, which no pruning drops. So every node can be reached from every other.
 #pragma once
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 
 #include "base/blocks.h"
 #include "base/sections.h"
 #include "index/id_map.h"
-#include "kernels/walk.h"
+#include "kernels/dispatch.h"
 
 namespace annex {
 
@@ -21,9 +25,24 @@ inline constexpr size_t kMaxNodes = (size_t{1} << 31) - 16;  // slots leave room
 inline constexpr int kMaxLevel = 15;
 inline constexpr size_t kMinM = 2, kMaxM = 512;
 
+/// Room for the links of any list.
+using LinkRoom = uint32_t[2 * kMaxM];
+
+/// The links of a list, without what stands behind their end; returns how many.
+inline size_t read_links(const LinkList& list, LinkRoom& links) {
+  if (list.narrow) {
+    kernels().walk.unpack_links(list.links, list.room, links);
+  } else {
+    std::copy_n(list.words(), list.room, links);
+  }
+  return kernels().walk.count_links(links, list.room);
+}
+/// Makes a list one of n links. Its memory may be written.
+void write_links(const LinkList& list, const uint32_t* links, size_t n);
+
 struct HnswGraph {
-  explicit HnswGraph(size_t m_links)
-      : m(m_links), bottom(2 * m_links * 4), upper(m_links * 4), first_upper(4), levels(1) {}
+  HnswGraph(size_t m_links, bool narrow)
+      : m(m_links), bottom(2 * m_links * (narrow ? kNarrowBytes : 4)), upper(m_links * 4), first_upper(4), levels(1) {}
 
   size_t m;
   Blocks bottom;       // 2 M links a slot
@@ -37,21 +56,24 @@ struct HnswGraph {
 
   size_t bottom_room() const { return 2 * m; }
   size_t room(int layer) const { return layer == 0 ? 2 * m : m; }
-  const uint32_t* links(uint32_t slot) const { return reinterpret_cast<const uint32_t*>(bottom.item(slot)); }
-  const uint32_t* links(uint32_t slot, int layer) const {
-    return layer == 0 ? links(slot) : upper_list(first(slot) + static_cast<uint32_t>(layer - 1));
+  bool narrow() const { return bottom.stride() != bottom_room() * sizeof(uint32_t); }
+  LinkList list(uint32_t slot, int layer) const {
+    return layer == 0 ? LinkList{bottom.item(slot), bottom_room(), narrow()}
+                      : LinkList{upper.item(upper_list(slot, layer)), m, false};
   }
-  const uint32_t* upper_list(uint32_t list) const { return reinterpret_cast<const uint32_t*>(upper.item(list)); }
-  uint32_t* own_bottom(uint32_t slot) { return reinterpret_cast<uint32_t*>(bottom.item(slot)); }
-  uint32_t* own_upper(uint32_t list) { return reinterpret_cast<uint32_t*>(upper.item(list)); }
+  uint32_t upper_list(uint32_t slot, int layer) const { return first(slot) + static_cast<uint32_t>(layer - 1); }
+  /// Makes a list of n links.
+  void put(uint32_t slot, int layer, const uint32_t* links, size_t n) { write_links(list(slot, layer), links, n); }
   uint32_t first(uint32_t slot) const { return *reinterpret_cast<const uint32_t*>(first_upper.item(slot)); }
   int level(uint32_t slot) const { return *levels.item(slot); }
 
   /// Room for that many nodes and lists above the bottom. False: out of memory, nothing has changed.
   [[nodiscard]] bool reserve(size_t node_count, size_t list_count) {
-    return bottom.reserve(node_count) && upper.reserve(list_count) && first_upper.reserve(node_count) &&
-           levels.reserve(node_count);
+    return (node_count <= kNarrowNodes || widen()) && bottom.reserve(node_count) && upper.reserve(list_count) &&
+           first_upper.reserve(node_count) && levels.reserve(node_count);
   }
+  /// Links in four bytes from now on. False: out of memory, nothing has changed.
+  [[nodiscard]] bool widen();
   void truncate(size_t node_count, size_t list_count) {
     bottom.truncate(node_count);
     upper.truncate(list_count);
@@ -81,31 +103,30 @@ class HnswEdit {
         bottom_(graph.bottom.stride()),
         upper_(graph.upper.stride()) {}
 
-  /// To be called once, before anything else. False: out of memory.
+  /// To be called once, before anything else, when there is room in the graph. False: out of memory.
   [[nodiscard]] bool begin();
   size_t m() const { return graph_.m; }
   size_t room(int layer) const { return graph_.room(layer); }
   int level(uint32_t slot) const { return graph_.level(slot); }
-  const uint32_t* links(uint32_t slot) const {
-    return slot < old_nodes_ && bottom_at_[slot] != 0 ? list(bottom_, bottom_at_[slot]) : graph_.links(slot);
-  }
-  const uint32_t* links(uint32_t slot, int layer) const {
-    if (layer == 0) return links(slot);
-    const uint32_t at = graph_.first(slot) + static_cast<uint32_t>(layer - 1);
-    return at < old_lists_ && upper_at_[at] != 0 ? list(upper_, upper_at_[at]) : graph_.upper_list(at);
+  LinkList list(uint32_t slot, int layer) const {
+    LinkList found = graph_.list(slot, layer);
+    if (layer == 0) {
+      if (slot < old_nodes_ && bottom_at_[slot] != 0) found.links = bottom_.item(bottom_at_[slot] - 1);
+    } else {
+      const uint32_t at = graph_.upper_list(slot, layer);
+      if (at < old_lists_ && upper_at_[at] != 0) found.links = upper_.item(upper_at_[at] - 1);
+    }
+    return found;
   }
   /// Makes sure that the list can be written; not thread-safe. False: out of memory.
   [[nodiscard]] bool touch(uint32_t slot, int layer);
-  /// A touched or new list.
-  uint32_t* writable(uint32_t slot, int layer) { return const_cast<uint32_t*>(links(slot, layer)); }
+  /// Makes a touched or new list one of n links.
+  void put(uint32_t slot, int layer, const uint32_t* links, size_t n) { write_links(list(slot, layer), links, n); }
 
   /// Under the lock: puts the changed lists into the graph.
   void commit();
 
  private:
-  static const uint32_t* list(const Blocks& blocks, uint32_t at) {
-    return reinterpret_cast<const uint32_t*>(blocks.item(at - 1));
-  }
   static bool touch(const Blocks& from, uint32_t list, Buffer<uint32_t>& at, Blocks& changed, size_t* count);
 
   HnswGraph& graph_;

@@ -21,8 +21,9 @@ bool HnswOrder::begin(const HnswGraph& graph, const Buffer<uint32_t>& left_out, 
 
 template <class F>
 void HnswOrder::each_open(uint32_t slot, F&& body) {
-  const uint32_t* links = graph_->links(slot);
-  for (size_t i = 0; i < graph_->bottom_room() && links[i] != kNoLink; ++i) {
+  LinkRoom links;
+  const size_t n = read_links(graph_->list(slot, 0), links);
+  for (size_t i = 0; i < n; ++i) {
     const uint32_t other = links[i] & kSlotMask;
     if (score_[other] != kPlaced) body(other);
   }

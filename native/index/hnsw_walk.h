@@ -52,10 +52,10 @@ class Visited {
     return fresh;
   }
   /// Copies those of a list's slots that are new to `fresh`, which has room for one more; returns how many.
-  size_t add_links(const WalkKernels& kernels, const uint32_t* links, size_t room, uint32_t* fresh) {
-    if (!by_bits_ && count_ + room > most_) spill();
-    if (by_bits_) return kernels.take_unseen(words_.data(), links, room, fresh);
-    const size_t n = kernels.take_unlisted(table_, links, room, fresh);
+  size_t add_links(const WalkKernels& kernels, const LinkList& list, uint32_t* fresh) {
+    if (!by_bits_ && count_ + list.room > most_) spill();
+    if (by_bits_) return kernels.take_unseen(words_.data(), list, fresh);
+    const size_t n = kernels.take_unlisted(table_, list, fresh);
     count_ += n;
     return n;
   }
@@ -150,6 +150,8 @@ struct WalkMemory {
   }
 };
 
+inline void prefetch_list(const LinkList& list) { prefetch_bytes(list.links, list.bytes()); }
+
 /// Marks the next candidate as expanded; returns its slot.
 inline uint32_t expand_next(Candidates* pool) {
   const uint32_t slot = key_slot(pool->keys[pool->next]);
@@ -158,14 +160,15 @@ inline uint32_t expand_next(Candidates* pool) {
   return slot;
 }
 
-/// From `key` to the node next to the query in each layer from `from` down to `to`, one neighbor at a time.
+/// From `key` to the node next to the query in each layer from `from` down to `to`, one neighbor at a time. All of them
+/// are above the bottom.
 template <class Space, class Graph>
 uint64_t descend(const Space& space, const Graph& graph, WalkMemory& memory, uint64_t key, int from, int to) {
   const WalkKernels& walk = kernels().walk;
   for (int layer = from; layer >= to; --layer) {
     for (bool moved = true; moved;) {
       moved = false;
-      const uint32_t* links = graph.links(key_slot(key), layer);
+      const uint32_t* links = graph.list(key_slot(key), layer).words();
       const size_t n = walk.count_links(links, graph.room(layer));
       space.ask(links, n, memory.rows.data());
       space.score_asked(links, memory.rows.data(), n, memory.distances.data());
@@ -206,14 +209,16 @@ class LayerWalk {
       memory_.visited.clear();
       return false;
     }
-    const uint32_t* links = pool_.next < expanded_ ? graph_.links(expand_next(&pool_), layer_) : nullptr;
+    const bool expands = pool_.next < expanded_;
+    LinkList links{};
+    if (expands) links = graph_.list(expand_next(&pool_), layer_);
     List& fresh = lists_[at_];
     at_ = at_ == kLate ? 0 : at_ + 1;
     List& oldest = lists_[at_];
     float* distances = memory_.distances.data();
     space_.score_asked(oldest.slots, oldest.rows, oldest.count, distances);
-    if (links != nullptr) {
-      fresh.count = memory_.visited.add_links(kernels_, links, room_, fresh.slots);
+    if (expands) {
+      fresh.count = memory_.visited.add_links(kernels_, links, fresh.slots);
       space_.ask(fresh.slots, fresh.count, fresh.rows);
       waiting_ += fresh.count;
       memory_.scored += fresh.count;
@@ -249,9 +254,7 @@ class LayerWalk {
     const void** rows;
     size_t count;
   };
-  void ask_for_links(size_t place) const {
-    prefetch_bytes(graph_.links(key_slot(pool_.keys[place]), layer_), room_ * sizeof(uint32_t));
-  }
+  void ask_for_links(size_t place) const { prefetch_list(graph_.list(key_slot(pool_.keys[place]), layer_)); }
 
   const WalkKernels& kernels_;
   const Space& space_;
@@ -321,11 +324,11 @@ class LaneWalk {
       bottom_.ask_for_next();
     } else {
       at_ = At::links;
-      prefetch_bytes(graph_.links(key_slot(best_), layer_), graph_.room(layer_) * sizeof(uint32_t));
+      prefetch_list(graph_.list(key_slot(best_), layer_));
     }
   }
   bool take_links() {
-    links_ = graph_.links(key_slot(best_), layer_);
+    links_ = graph_.list(key_slot(best_), layer_).words();
     count_ = kernels_.count_links(links_, graph_.room(layer_));
     space_.ask(links_, count_, memory_.rows.data());
     at_ = At::rows;

@@ -24,6 +24,8 @@ struct RowShape {
   size_t stride() const { return (row_bytes(scalar, dim) + alignment() - 1) / alignment() * alignment(); }
   size_t input_bytes() const;
   bool has_norms() const { return metric == Metric::l2 || metric == Metric::ip || metric == Metric::cosine; }
+  /// A byte a dimension, or less.
+  bool narrow() const { return scalar >= Scalar::sq8; }
   bool float_input() const { return scalar <= Scalar::sq8; }
   size_t alignment() const { return scalar == Scalar::sq8 ? 4 : 1; }
   /// A power of two of rows, such that a block is about 2 MiB.

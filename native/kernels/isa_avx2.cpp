@@ -19,6 +19,8 @@ namespace avx2 {
 #include "kernels/panels.inl"
 #include "kernels/codec.inl"
 #include "kernels/nearest.inl"
+#include "kernels/links_avx2.inl"
+#include "kernels/links_fours.inl"
 #include "kernels/walk.inl"
 #include "kernels/crc_x86.inl"
 #include "kernels/crc_words.inl"

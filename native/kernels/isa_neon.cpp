@@ -21,6 +21,8 @@ namespace neon {
 #include "kernels/panels.inl"
 #include "kernels/codec.inl"
 #include "kernels/nearest.inl"
+#include "kernels/links_neon.inl"
+#include "kernels/links_fours.inl"
 #include "kernels/walk.inl"
 #include "kernels/crc_tables.inl"
 #include "kernels/codes_neon.inl"

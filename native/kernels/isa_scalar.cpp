@@ -17,6 +17,7 @@ namespace scalar {
 #include "kernels/panels.inl"
 #include "kernels/codec.inl"
 #include "kernels/nearest.inl"
+#include "kernels/links_scalar.inl"
 #include "kernels/walk.inl"
 #include "kernels/crc_tables.inl"
 #include "kernels/codes_scalar.inl"

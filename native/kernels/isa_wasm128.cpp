@@ -19,6 +19,8 @@ namespace wasm128 {
 #include "kernels/panels.inl"
 #include "kernels/codec.inl"
 #include "kernels/nearest.inl"
+#include "kernels/links_wasm128.inl"
+#include "kernels/links_fours.inl"
 #include "kernels/walk.inl"
 #include "kernels/crc_tables.inl"
 #include "kernels/codes_wasm128.inl"

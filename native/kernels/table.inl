@@ -37,7 +37,8 @@ constexpr Kernels make_table(const char* name) {
   k.first_nonfinite = first_nonfinite;
   k.select_le = select_le;
   k.nearest = nearest_table();
-  k.walk = {take_unseen, take_unlisted, count_links, nearest_key, add_candidates, count_within, survey_links};
+  k.walk = {take_unseen, take_unlisted,  unpack_links, count_links,
+            nearest_key, add_candidates, count_within, survey_links};
   k.crc32c = crc32c;
   k.codes = make_code_kernels();
   return k;

@@ -17,6 +17,22 @@ inline constexpr uint32_t kNoLink = UINT32_MAX;
 inline constexpr uint32_t kTreeBit = uint32_t{1} << 31;
 inline constexpr uint32_t kSlotMask = kTreeBit - 1;
 
+/// A link in three bytes, low first: its slot in 23 bits, then the mark. All bits are set where there is none.
+inline constexpr size_t kNarrowBytes = 3;
+inline constexpr uint32_t kNarrowMask = (uint32_t{1} << 23) - 1;
+/// Of a graph with so many nodes all links are narrow.
+inline constexpr uint32_t kNarrowNodes = kNarrowMask;
+
+inline void pack_link(uint32_t link, uint8_t* packed) {
+  packed[0] = static_cast<uint8_t>(link);
+  packed[1] = static_cast<uint8_t>(link >> 8);
+  packed[2] = static_cast<uint8_t>((link >> 16 & 0x7F) | link >> 31 << 7);
+}
+inline uint32_t unpack_link(const uint8_t* packed) {
+  const uint32_t link = packed[0] | uint32_t{packed[1]} << 8 | uint32_t{packed[2]} << 16;
+  return link == 0xFFFFFF ? kNoLink : (link & kNarrowMask) | link >> 23 << 31;
+}
+
 inline uint64_t pool_key(float distance, uint32_t slot) {
   uint32_t bits;
   memcpy(&bits, &distance, 4);
@@ -94,12 +110,25 @@ struct LinkSurvey {
   size_t marks;  // links with kTreeBit
 };
 
+/// Where a list is: `room` links, 1024 at most, in three bytes or in four.
+struct LinkList {
+  const uint8_t* links;
+  size_t room;
+  bool narrow;
+
+  size_t bytes() const { return room * (narrow ? kNarrowBytes : sizeof(uint32_t)); }
+  /// Those of a list that is not narrow.
+  const uint32_t* words() const { return reinterpret_cast<const uint32_t*>(links); }
+};
+
 struct WalkKernels {
-  /// Copies the slots of the links before the first kNoLink, of `room` at most, whose bits in `seen` are clear to
-  /// `fresh` in their order, and sets the bits; returns how many. `fresh` has room for one more than `room`.
-  size_t (*take_unseen)(uint64_t* seen, const uint32_t* links, size_t room, uint32_t* fresh);
+  /// Copies the slots of the links before the first kNoLink whose bits in `seen` are clear to `fresh` in their order,
+  /// and sets the bits; returns how many. `fresh` has room for one more than the list.
+  size_t (*take_unseen)(uint64_t* seen, const LinkList& list, uint32_t* fresh);
   /// The same for those that are not in a table, and puts them there.
-  size_t (*take_unlisted)(const SlotTable& seen, const uint32_t* links, size_t room, uint32_t* fresh);
+  size_t (*take_unlisted)(const SlotTable& seen, const LinkList& list, uint32_t* fresh);
+  /// Unpacks n links of three bytes; reads and writes nothing else.
+  void (*unpack_links)(const uint8_t* packed, size_t n, uint32_t* links);
   /// How many links of a list stand before the first kNoLink.
   size_t (*count_links)(const uint32_t* links, size_t room);
   /// The least of the rows' keys, or UINT64_MAX of none.

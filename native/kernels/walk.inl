@@ -2,10 +2,24 @@
 // set.
 #include "kernels/walk_links.inl"
 
+// The links of a list in four bytes each.
+struct WideLinks {
+  uint32_t room[1024];
+  const uint32_t* links;
+
+  explicit WideLinks(const LinkList& list) : links(list.words()) {
+    if (!list.narrow) return;
+    unpack_links(list.links, list.room, room);
+    links = room;
+  }
+};
+
 // Without branches on what is new, which would be hard to predict.
-inline size_t take_unseen(uint64_t* seen, const uint32_t* links, size_t room, uint32_t* fresh) {
+inline size_t take_unseen(uint64_t* seen, const LinkList& list, uint32_t* fresh) {
+  const WideLinks wide(list);
+  const uint32_t* links = wide.links;
   size_t n = 0;
-  for (size_t i = 0; i < room && links[i] != kNoLink; i++) {
+  for (size_t i = 0; i < list.room && links[i] != kNoLink; i++) {
     const uint32_t slot = links[i] & kSlotMask;
     uint64_t& word = seen[slot / 64];
     fresh[n] = slot;
@@ -15,9 +29,11 @@ inline size_t take_unseen(uint64_t* seen, const uint32_t* links, size_t room, ui
   return n;
 }
 
-inline size_t take_unlisted(const SlotTable& seen, const uint32_t* links, size_t room, uint32_t* fresh) {
+inline size_t take_unlisted(const SlotTable& seen, const LinkList& list, uint32_t* fresh) {
+  const WideLinks wide(list);
+  const uint32_t* links = wide.links;
   size_t n = 0;
-  for (size_t i = 0; i < room && links[i] != kNoLink; i++) {
+  for (size_t i = 0; i < list.room && links[i] != kNoLink; i++) {
     const uint32_t slot = links[i] & kSlotMask;
     uint32_t& place = seen.slots[seen.find(slot, seen.hash(slot))];
     fresh[n] = slot;

@@ -6,6 +6,16 @@ ANNEX_INLINE __mmask16 first_sixteen(size_t n) {
   return n < 16 ? static_cast<__mmask16>((1u << n) - 1) : __mmask16{0xffff};
 }
 
+// Up to sixteen links of three bytes each, spread to dwords: the mark fills the places between it and the slot.
+ANNEX_INLINE __m512i spread_links(const uint8_t* packed, size_t n) {
+  const __mmask64 read = (__mmask64{1} << (kNarrowBytes * (n < 16 ? n : 16))) - 1;
+  const __m512i list = _mm512_maskz_loadu_epi8(read, packed);
+  // Lane by lane the dwords that hold four links, then three bytes into the high ones of each dword.
+  const __m512i dwords = _mm512_setr_epi32(0, 1, 2, 2, 3, 4, 5, 5, 6, 7, 8, 8, 9, 10, 11, 11);
+  const __m512i bytes = _mm512_broadcast_i32x4(_mm_setr_epi8(-1, 0, 1, 2, -1, 3, 4, 5, -1, 6, 7, 8, -1, 9, 10, 11));
+  return _mm512_srai_epi32(_mm512_shuffle_epi8(_mm512_permutexvar_epi32(dwords, list), bytes), 8);
+}
+
 // Sixteen links of a list, from the i-th on.
 struct LinkedSlots {
   __m512i slots;
@@ -14,17 +24,22 @@ struct LinkedSlots {
 
   ANNEX_INLINE LinkedSlots(const uint32_t* links, size_t room, size_t i) {
     const __mmask16 there = first_sixteen(room - i);
-    const __m512i list = _mm512_maskz_loadu_epi32(there, links + i);
+    take(_mm512_maskz_loadu_epi32(there, links + i), there, kSlotMask);
+  }
+  ANNEX_INLINE LinkedSlots(const uint8_t* packed, size_t room, size_t i) {
+    take(spread_links(packed + kNarrowBytes * i, room - i), first_sixteen(room - i), kNarrowMask);
+  }
+  ANNEX_INLINE void take(__m512i list, __mmask16 there, uint32_t mask) {
     const uint32_t end = _mm512_mask_cmpeq_epi32_mask(there, list, _mm512_set1_epi32(-1));
     linked = static_cast<__mmask16>(there & ((end & (0 - end)) - 1));
-    slots = _mm512_and_si512(list, _mm512_set1_epi32(static_cast<int>(kSlotMask)));
+    slots = _mm512_and_si512(list, _mm512_set1_epi32(static_cast<int>(mask)));
     ends = end != 0;
   }
 };
 
 // Those of the links before the end of a list, of 64 at most from the i-th on, that `unseen` tells, in their order.
-template <class Unseen>
-ANNEX_INLINE size_t collect_links(const uint32_t* links, size_t room, size_t* i, uint32_t* found, Unseen unseen) {
+template <class Link, class Unseen>
+ANNEX_INLINE size_t collect_links(const Link* links, size_t room, size_t* i, uint32_t* found, Unseen unseen) {
   size_t n = 0;
   for (const size_t end = room - *i < 64 ? room : *i + 64; *i < end; *i += 16) {
     const LinkedSlots list(links, room, *i);
@@ -36,19 +51,25 @@ ANNEX_INLINE size_t collect_links(const uint32_t* links, size_t room, size_t* i,
   return n;
 }
 
-inline size_t take_unseen(uint64_t* seen, const uint32_t* links, size_t room, uint32_t* fresh) {
+template <class Unseen>
+ANNEX_INLINE size_t collect_links(const LinkList& list, size_t* i, uint32_t* found, Unseen unseen) {
+  return list.narrow ? collect_links(list.links, list.room, i, found, unseen)
+                     : collect_links(list.words(), list.room, i, found, unseen);
+}
+
+inline size_t take_unseen(uint64_t* seen, const LinkList& list, uint32_t* fresh) {
   const __m512i one = _mm512_set1_epi32(1);
   // Bit s of 64-bit words is bit s of 32-bit ones, on this kind of machine.
-  const auto unseen = [=](const LinkedSlots& list) ANNEX_INLINE_LAMBDA {
+  const auto unseen = [=](const LinkedSlots& of) ANNEX_INLINE_LAMBDA {
     const __m512i words =
-        _mm512_mask_i32gather_epi32(_mm512_setzero_si512(), list.linked, _mm512_srli_epi32(list.slots, 5), seen, 4);
-    const __m512i bits = _mm512_sllv_epi32(one, _mm512_and_si512(list.slots, _mm512_set1_epi32(31)));
-    return _mm512_mask_testn_epi32_mask(list.linked, words, bits);
+        _mm512_mask_i32gather_epi32(_mm512_setzero_si512(), of.linked, _mm512_srli_epi32(of.slots, 5), seen, 4);
+    const __m512i bits = _mm512_sllv_epi32(one, _mm512_and_si512(of.slots, _mm512_set1_epi32(31)));
+    return _mm512_mask_testn_epi32_mask(of.linked, words, bits);
   };
   uint32_t found[64 + 16];
   size_t n = 0;
-  for (size_t i = 0; i < room;) {
-    const size_t count = collect_links(links, room, &i, found, unseen);
+  for (size_t i = 0; i < list.room;) {
+    const size_t count = collect_links(list, &i, found, unseen);
     // One by one, for a list may hold a slot twice.
     for (size_t f = 0; f < count; f++) {
       const uint32_t slot = found[f];
@@ -61,18 +82,18 @@ inline size_t take_unseen(uint64_t* seen, const uint32_t* links, size_t room, ui
   return n;
 }
 
-inline size_t take_unlisted(const SlotTable& seen, const uint32_t* links, size_t room, uint32_t* fresh) {
+inline size_t take_unlisted(const SlotTable& seen, const LinkList& list, uint32_t* fresh) {
   const __m512i factor = _mm512_set1_epi32(static_cast<int>(SlotTable::kHashFactor));
   const __m128i shift = _mm_cvtsi32_si128(static_cast<int>(seen.shift));
-  const auto unlisted = [=](const LinkedSlots& list) ANNEX_INLINE_LAMBDA {
-    const __m512i places = _mm512_srl_epi32(_mm512_mullo_epi32(list.slots, factor), shift);
-    const __m512i there = _mm512_mask_i32gather_epi32(list.slots, list.linked, places, seen.slots, 4);
-    return _mm512_mask_cmpneq_epi32_mask(list.linked, there, list.slots);
+  const auto unlisted = [=](const LinkedSlots& of) ANNEX_INLINE_LAMBDA {
+    const __m512i places = _mm512_srl_epi32(_mm512_mullo_epi32(of.slots, factor), shift);
+    const __m512i there = _mm512_mask_i32gather_epi32(of.slots, of.linked, places, seen.slots, 4);
+    return _mm512_mask_cmpneq_epi32_mask(of.linked, there, of.slots);
   };
   uint32_t found[64 + 16];
   size_t n = 0;
-  for (size_t i = 0; i < room;) {
-    const size_t count = collect_links(links, room, &i, found, unlisted);
+  for (size_t i = 0; i < list.room;) {
+    const size_t count = collect_links(list, &i, found, unlisted);
     // One by one: others may stand at their places, and a list may hold a slot twice.
     for (size_t f = 0; f < count; f++) {
       uint32_t& place = seen.slots[seen.find(found[f], seen.hash(found[f]))];
@@ -82,6 +103,15 @@ inline size_t take_unlisted(const SlotTable& seen, const uint32_t* links, size_t
     }
   }
   return n;
+}
+
+inline void unpack_links(const uint8_t* packed, size_t n, uint32_t* links) {
+  const __m512i kept = _mm512_set1_epi32(static_cast<int>(kTreeBit | kNarrowMask));
+  for (size_t i = 0; i < n; i += 16) {
+    const __m512i spread = spread_links(packed + kNarrowBytes * i, n - i);
+    const __mmask16 linked = _mm512_cmpneq_epi32_mask(spread, _mm512_set1_epi32(-1));
+    _mm512_mask_storeu_epi32(links + i, first_sixteen(n - i), _mm512_mask_and_epi32(spread, linked, spread, kept));
+  }
 }
 
 inline size_t count_links(const uint32_t* links, size_t room) {

@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdlib>
+#include <cstring>
 #include <string>
 
 #include "file_seeds.h"
@@ -301,36 +302,59 @@ void test_forged() {
 void test_forged_links() {
   for (const testing::Seed& one : seeds()) {
     if (one.name != "hnsw_plain" && one.name != "hnsw_removed" && one.name != "hnsw_sq8") continue;
+    const bool wide = Parts(one.bytes).find("LNK3") == nullptr;
+    CHECK(wide == (one.name != "hnsw_sq8"));
+    // Calls forge(link, place) for the links of a section; the lists of these files have 8 places, above the bottom 4.
     const auto expect = [&](const char* section, auto&& forge) {
       Parts parts(one.bytes);
       Bytes& links = parts.find(section)->content;
-      for (size_t at = 0; at < links.size(); at += 4) forge(links, at);
+      const bool narrow = std::strcmp(section, "LNK3") == 0;
+      const size_t width = narrow ? annex::kNarrowBytes : 4;
+      for (size_t i = 0; i * width < links.size(); ++i) {
+        uint8_t* at = links.data() + i * width;
+        const uint32_t link = narrow ? annex::unpack_link(at) : testing::peek<uint32_t>(links, i * width);
+        const uint32_t forged = forge(link, i);
+        narrow ? annex::pack_link(forged, at) : testing::poke(links, i * width, forged);
+      }
       const Bytes bad = parts.file();
       for (const int32_t flags : {0, int32_t{ANNEX_OPEN_LAZY}}) {
         CHECK(testing::open_and_use(bad.data(), bad.size(), flags) == ANNEX_CORRUPT && names(section));
       }
     };
-    for (const uint32_t wrong : {0x79747474u, 40u, 0x7FFFFFFFu}) {
-      // Behind the end of a list; the lists of these files have 8 places, above the bottom 4.
-      expect("LNK0", [&](Bytes& links, size_t at) {
-        if (at % 32 == 28 && testing::peek<uint32_t>(links, at) == UINT32_MAX) testing::poke(links, at, wrong);
-      });
-      expect("LNKU", [&](Bytes& links, size_t at) {
-        if (at % 16 == 12 && testing::peek<uint32_t>(links, at) == UINT32_MAX) testing::poke(links, at, wrong);
-      });
+    const char* bottom = wide ? "LNK0" : "LNK3";
+    for (const uint32_t wrong : {0x797474u, 40u, annex::kNarrowNodes - 1}) {
+      // Behind the end of a list.
+      expect(bottom, [&](uint32_t link, size_t i) { return i % 8 == 7 && link == annex::kNoLink ? wrong : link; });
+      expect("LNKU", [&](uint32_t link, size_t i) { return i % 4 == 3 && link == annex::kNoLink ? wrong : link; });
     }
     // A node that is on the bottom layer alone.
     const Bytes levels = Parts(one.bytes).find("LEVL")->content;
     const auto ground = static_cast<uint32_t>(std::find(levels.begin(), levels.end(), 0) - levels.begin());
     CHECK(ground < levels.size());
-    expect("LNKU", [&](Bytes& links, size_t at) {
-      if (at == 0) testing::poke(links, at, ground);
-    });
+    expect("LNKU", [&](uint32_t link, size_t i) { return i == 0 ? ground : link; });
     // All links of the tree: none of them could give way to those of a new node.
-    expect("LNK0", [&](Bytes& links, size_t at) {
-      const uint32_t link = testing::peek<uint32_t>(links, at);
-      testing::poke(links, at, link == UINT32_MAX ? 1u << 31 : link | 1u << 31);
-    });
+    expect(bottom,
+           [&](uint32_t link, size_t) { return link == annex::kNoLink ? annex::kTreeBit : link | annex::kTreeBit; });
+    // One place alone, wherever links are looked at in parts.
+    const size_t places = Parts(one.bytes).find(bottom)->content.size() / (wide ? 4 : annex::kNarrowBytes);
+    for (size_t place = 0; place < places; ++place) {
+      expect(bottom, [&](uint32_t link, size_t i) { return i == place ? 1000 : link; });
+    }
+  }
+}
+
+// The same graph with links in four bytes: the same answers, and nothing is lost when it is saved again.
+void test_wide_links() {
+  for (const testing::Seed& one : seeds()) {
+    const Bytes wide = testing::with_wide_links(one.bytes);
+    if (wide.empty()) continue;
+    CHECK(testing::open_and_use(wide.data(), wide.size()) == ANNEX_OK);
+    AnnexIndex* index = nullptr;
+    if (!CHECK(testing::open(wide.data(), wide.size(), &index) == ANNEX_OK)) continue;
+    Parts again(testing::save(index, "{}"));
+    CHECK(again.find("LNK3") == nullptr);
+    CHECK(again.find("LNK0")->content == Parts(wide).find("LNK0")->content);
+    annex_release(index);
   }
 }
 
@@ -509,6 +533,7 @@ int main() {
   test_cut_and_flipped();
   test_forged();
   test_forged_links();
+  test_wide_links();
   test_forged_norm();
   test_forged_stretches();
   test_damaged_maps();

@@ -3,6 +3,7 @@
 #include <string>
 #include <vector>
 
+#include "kernels/walk.h"
 #include "testing.h"
 
 namespace testing {
@@ -214,5 +215,21 @@ struct Parts {
     return out;
   }
 };
+
+/// The file of a graph, its links in four bytes each, as very large graphs and older files have them.
+inline Bytes with_wide_links(const Bytes& file) {
+  Parts parts(file);
+  Parts::Section* links = parts.find("LNK3");
+  if (links == nullptr) return {};
+  Bytes wide;
+  for (size_t at = 0; at < links->content.size(); at += annex::kNarrowBytes) {
+    const uint32_t link = annex::unpack_link(links->content.data() + at);
+    wide.resize(wide.size() + 4);
+    poke(wide, wide.size() - 4, link);
+  }
+  links->content = wide;
+  links->tag = Parts::tag("LNK0");
+  return parts.file();
+}
 
 }  // namespace testing

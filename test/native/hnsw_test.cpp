@@ -66,17 +66,15 @@ void check_graph(const Index& index) {
     const uint32_t slot = stack.back();
     stack.pop_back();
     ++count;
-    const uint32_t* links = graph.links(slot);
-    for (size_t i = 0; i < annex::kernels().walk.count_links(links, graph.bottom_room()); ++i) {
+    annex::LinkRoom links, back;
+    const size_t length = read_links(graph.list(slot, 0), links);
+    for (size_t i = 0; i < length; ++i) {
       const uint32_t other = links[i] & annex::kSlotMask;
       if (!CHECK(other < n && other != slot)) continue;
       if (links[i] & annex::kTreeBit) {
         ++tree;
-        const uint32_t* back = graph.links(other);
-        bool both = false;
-        for (size_t j = 0; j < annex::kernels().walk.count_links(back, graph.bottom_room()); ++j)
-          both |= back[j] == (slot | annex::kTreeBit);
-        CHECK(both);
+        const size_t back_length = read_links(graph.list(other, 0), back);
+        CHECK(std::count(back, back + back_length, slot | annex::kTreeBit) == 1);
       }
       for (size_t j = 0; j < i; ++j) CHECK((links[j] & annex::kSlotMask) != other);
       if (!reached[other]) stack.push_back(other);
@@ -87,8 +85,9 @@ void check_graph(const Index& index) {
   CHECK(tree == 2 * (n - 1));
   for (uint32_t slot = 0; slot < n; ++slot) {
     for (int layer = 1; layer <= graph.level(slot); ++layer) {
-      const uint32_t* links = graph.links(slot, layer);
-      for (size_t i = 0; i < annex::kernels().walk.count_links(links, graph.m); ++i) {
+      annex::LinkRoom links;
+      const size_t length = read_links(graph.list(slot, layer), links);
+      for (size_t i = 0; i < length; ++i) {
         CHECK(links[i] < n && links[i] != slot && graph.level(links[i]) >= layer);
       }
     }
@@ -341,10 +340,9 @@ void test_order() {
     if (!CHECK(open[placed[i]] && score[placed[i]] == most)) return;
     open[placed[i]] = 0;
     const auto add = [&](uint32_t slot, uint32_t count) {
-      const uint32_t* links = graph.links(slot);
-      for (size_t l = 0; l < annex::kernels().walk.count_links(links, graph.bottom_room()); ++l) {
-        score[links[l] & annex::kSlotMask] += count;
-      }
+      annex::LinkRoom links;
+      const size_t length = read_links(graph.list(slot, 0), links);
+      for (size_t l = 0; l < length; ++l) score[links[l] & annex::kSlotMask] += count;
     };
     add(placed[i], 1);
     if (i >= 64) add(placed[i - 64], UINT32_MAX);
@@ -456,7 +454,8 @@ uint64_t fingerprint() {
   uint64_t sum = 0xCBF29CE484222325u;
   for (uint32_t slot = 0; slot < state.graph.nodes; ++slot) {
     for (int layer = 0; layer <= state.graph.level(slot); ++layer) {
-      sum = fold(sum, state.graph.links(slot, layer), state.graph.room(layer) * 4);
+      const annex::LinkList list = state.graph.list(slot, layer);
+      sum = fold(sum, list.links, list.bytes());
     }
     if (state.codes != nullptr) sum = fold(sum, state.codes->codes.item(slot), state.codes->codes.stride());
   }
@@ -503,6 +502,70 @@ void test_options() {
   CHECK(std::string(annex_last_error()).find("leave rerankFactor out") != std::string::npos);
 }
 
+// More nodes than links of three bytes lead to.
+void test_widening() {
+  annex::HnswGraph graph(2, true);
+  CHECK(graph.reserve(annex::kNarrowNodes, 0) && graph.narrow());
+  graph.open_node(0, 0, 0);
+  graph.open_node(1, 0, 0);
+  graph.nodes = 2;
+  const uint32_t one[] = {1 | annex::kTreeBit, annex::kNarrowNodes - 1}, none[] = {0};
+  graph.put(0, 0, one, 2);
+  graph.put(1, 0, none, 0);
+  CHECK(graph.reserve(annex::kNarrowNodes + 1, 0) && !graph.narrow());
+  annex::LinkRoom links;
+  CHECK(read_links(graph.list(0, 0), links) == 2 && links[0] == one[0] && links[1] == one[1]);
+  CHECK(read_links(graph.list(1, 0), links) == 0);
+  CHECK(graph.list(0, 0).bytes() == 4 * sizeof(uint32_t) && graph.widen());
+}
+
+// Links of four bytes: all that is done with a graph comes to the same as by three.
+void test_wide() {
+  const size_t n = rows_of(2000), dim = 16, nq = 50, k = 5;
+  const auto rows = clustered(n, dim, 8), queries = clustered(nq, dim, 9);
+  for (const int layout : {ANNEX_LAYOUT_PLAIN, ANNEX_LAYOUT_CODES}) {
+    const auto options = hnsw(dim, ANNEX_L2, ANNEX_STORE_SQ8, layout, 5);
+    Index narrow(options), wide(options);
+    CHECK(const_cast<annex::HnswGraph&>(inside(wide).graph).widen());
+    const auto same = [&] {
+      const annex::HnswGraph &a = inside(narrow).graph, &b = inside(wide).graph;
+      annex::LinkRoom of_a, of_b;
+      for (uint32_t slot = 0; slot < a.nodes; ++slot) {
+        for (int layer = 0; layer <= a.level(slot); ++layer) {
+          const size_t length = read_links(a.list(slot, layer), of_a);
+          CHECK(read_links(b.list(slot, layer), of_b) == length && std::equal(of_a, of_a + length, of_b));
+        }
+      }
+      CHECK(narrow.search(queries.data(), nq, k) == wide.search(queries.data(), nq, k));
+      CHECK(narrow.search(queries.data(), 1, k) == wide.search(queries.data(), 1, k));
+      for (const double step : {2.0, 50.0}) {
+        std::vector<double> allowed;
+        for (double id = 0; id < static_cast<double>(n); id += step) allowed.push_back(id);
+        const auto filtered = [&](Index& of) {
+          return of.search(queries.data(), nq, k, 1, ANNEX_ALLOW_IDS, allowed.data(), allowed.size());
+        };
+        CHECK(filtered(narrow) == filtered(wide));
+      }
+    };
+    for (Index* index : {&narrow, &wide}) {
+      CHECK(index->add(rows.data(), n / 2) == ANNEX_OK && index->add(rows.data() + n / 2 * dim, n / 2) == ANNEX_OK);
+    }
+    CHECK(inside(narrow).graph.narrow() && !inside(wide).graph.narrow());
+    check_graph(wide);
+    same();
+    std::vector<double> gone;
+    for (size_t i = 0; i < n; i += 3) gone.push_back(static_cast<double>(i));
+    for (Index* index : {&narrow, &wide}) {
+      size_t removed = 0;
+      CHECK(annex_remove(index->handle, gone.data(), gone.size(), &removed) == ANNEX_OK && removed == gone.size());
+    }
+    same();
+    for (Index* index : {&narrow, &wide}) CHECK(index->write(ANNEX_COMPACT, nullptr, 0, nullptr) == ANNEX_OK);
+    CHECK(inside(wide).graph.narrow());  // made anew, and small
+    same();
+  }
+}
+
 }  // namespace
 
 // Walks short and long through graphs small and large, by lists and one by one, against a plain set: a table that fills
@@ -528,7 +591,8 @@ void test_visited() {
         if (n < 20) links[n] = annex::kNoLink;
         seen += n;
         if (n % 3 != 0) {
-          wrong += visited.add_links(annex::kernels().walk, links, 20, fresh) != count;
+          wrong += visited.add_links(annex::kernels().walk, {reinterpret_cast<const uint8_t*>(links), 20, false},
+                                     fresh) != count;
           wrong += !std::equal(expected, expected + count, fresh);
         } else {
           size_t added = 0;
@@ -552,6 +616,8 @@ int main(int argc, char** argv) {
 #if defined(__GLIBC__)
   if (!sanitized()) test_memory();
 #endif
+  test_widening();
+  test_wide();
   test_order();
   test_layout();
   test_options();

@@ -18,9 +18,9 @@ using testing::Random;
 
 namespace {
 
-// Lists of every length, full and not, with slots that are marked, seen before, or twice in the list; a bitmap and a
-// table, which is full up to the half that may be, tell what has been seen.
-void test_unseen(const Kernels& k) {
+// Lists of every length, full and not, in four bytes and in three, with slots that are marked, seen before, or twice in
+// the list; a bitmap and a table, which is full up to the half that may be, tell what has been seen.
+void test_unseen(const Kernels& k, bool narrow) {
   Random random(3);
   for (const size_t room : {1, 4, 15, 16, 17, 32, 33, 64, 100}) {
     const size_t nodes = 1 + random.below(400);
@@ -30,10 +30,11 @@ void test_unseen(const Kernels& k) {
     std::vector<uint32_t> places(size_t{1} << (32 - shift), annex::kNoLink);
     const annex::SlotTable table{places.data(), shift};
     std::set<uint32_t> reference;
-    Guarded list(4 * room), fresh(4 * (room + 1));
+    const size_t bytes = annex::LinkList{nullptr, room, narrow}.bytes();
+    Guarded list(bytes), fresh(4 * (room + 1));
+    std::vector<uint32_t> links(room);
     for (int round = 0; round < 40; round++) {
       const size_t n = round % 4 == 0 ? room : random.below(room + 1);
-      auto* links = list.as<uint32_t>();
       for (size_t i = 0; i < room; i++) {
         links[i] = static_cast<uint32_t>(random.below(nodes)) | (random.below(5) == 0 ? annex::kTreeBit : 0);
       }
@@ -44,10 +45,15 @@ void test_unseen(const Kernels& k) {
         const uint32_t slot = links[i] & annex::kSlotMask;
         if (reference.insert(slot).second) expected.push_back(slot);
       }
-      const size_t count = k.walk.take_unseen(seen.data(), links, room, fresh.as<uint32_t>());
+      const annex::LinkList given{list.as<uint8_t>(), room, narrow};
+      for (size_t i = 0; i < room; i++) {
+        if (narrow) annex::pack_link(links[i], list.as<uint8_t>() + annex::kNarrowBytes * i);
+        if (!narrow) list.as<uint32_t>()[i] = links[i];
+      }
+      const size_t count = k.walk.take_unseen(seen.data(), given, fresh.as<uint32_t>());
       check(count == expected.size() && std::equal(expected.begin(), expected.end(), fresh.as<uint32_t>()), k,
             "unseen of room " + std::to_string(room));
-      const size_t listed = k.walk.take_unlisted(table, links, room, fresh.as<uint32_t>());
+      const size_t listed = k.walk.take_unlisted(table, given, fresh.as<uint32_t>());
       check(listed == expected.size() && std::equal(expected.begin(), expected.end(), fresh.as<uint32_t>()), k,
             "unlisted of room " + std::to_string(room));
       std::set<uint32_t> in_table(places.begin(), places.end());
@@ -105,6 +111,26 @@ void test_count_links(const Kernels& k) {
       if (n < room) links[n] = annex::kNoLink;
       check(k.walk.count_links(links, room) == n, k, "links of room " + std::to_string(room));
     }
+  }
+}
+
+// Links of three bytes: any slots, marks, and none; and as they were packed.
+void test_unpack_links(const Kernels& k) {
+  Random random(10);
+  for (size_t n = 0; n < 150; n++) {
+    Guarded packed(annex::kNarrowBytes * n), list(4 * n);
+    std::vector<uint32_t> expected(n);
+    for (size_t i = 0; i < n; i++) {
+      const auto below = static_cast<uint32_t>(random.below(random.below(2) == 0 ? 50 : annex::kNarrowNodes));
+      const uint32_t slot = random.below(2) == 0 ? below : annex::kNarrowNodes - 1 - below;
+      const uint32_t link = slot | (random.below(3) == 0 ? annex::kTreeBit : 0);
+      expected[i] = random.below(5) == 0 ? annex::kNoLink : link;
+      uint8_t* at = packed.as<uint8_t>() + annex::kNarrowBytes * i;
+      annex::pack_link(expected[i], at);
+      check(annex::unpack_link(at) == expected[i], k, "a packed link");
+    }
+    k.walk.unpack_links(packed.as<uint8_t>(), n, list.as<uint32_t>());
+    check(std::equal(expected.begin(), expected.end(), list.as<uint32_t>()), k, "unpacked of " + std::to_string(n));
   }
 }
 
@@ -246,9 +272,10 @@ int main() {
   const Kernels* const* available;
   const size_t count = annex::available_kernels(&available);
   for (size_t i = 0; i < count; i++) {
-    test_unseen(*available[i]);
+    for (const bool narrow : {false, true}) test_unseen(*available[i], narrow);
     test_survey(*available[i]);
     test_count_links(*available[i]);
+    test_unpack_links(*available[i]);
     test_keys(*available[i]);
     test_candidates(*available[i]);
   }

@@ -37,6 +37,7 @@ export const RECIPES: Readonly<Record<string, { readonly kind: keyof Classes; re
   hnsw_sq8: { kind: 'HnswIndex', options: { dim: 8, M: 4, storage: 'sq8', metric: 'ip' } },
   hnsw_i8: { kind: 'HnswIndex', options: { dim: 8, M: 4, storage: 'i8' } },
   hnsw_u8: { kind: 'HnswIndex', options: { dim: 8, M: 4, storage: 'u8', metric: 'ip' } },
+  hnsw_sq8_links: { kind: 'HnswIndex', options: { dim: 20, M: 6, storage: 'sq8', rerank: 'f32' } },
   hnsw_bits: { kind: 'HnswIndex', options: { dim: 64, M: 4, storage: 'bits' } },
   ivf: { kind: 'IvfIndex', options: { dim: 40, nlist: 4, ...LIST_DATA } },
   ivf_short: { kind: 'IvfIndex', options: { dim: 8, nlist: 4, metric: 'l1', ...LIST_DATA } },
