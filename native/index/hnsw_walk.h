@@ -15,13 +15,16 @@
 namespace annex {
 
 /// Which nodes a walk has seen: a bitmap of all, or in a large graph a table, which stays in the cache where the
-/// bitmaps of several walks would not. Of a table that is half full the bitmap takes over.
+/// bitmaps of several walks would not. Of a table that is half full the bitmap takes over. A large bitmap is cleared
+/// word by word, where few were written.
 class Visited {
  public:
   /// `most`: nodes that a walk sees, or somewhat more; `alone`: no others go on in turns with it.
   [[nodiscard]] bool prepare(size_t nodes, size_t most, bool alone) {
     used_ = nodes / 64 + 1;
     if (words_.size() < used_ && !words_.resize_zeroed(std::max(used_, words_.size() * 2))) return false;
+    few_ = used_ < kLarge ? 0 : used_ / 4;
+    if (written_.size() < few_ && !written_.resize(words_.size() / 4)) return false;
     uint32_t bits = kLeastBits;
     while (bits < 31 && size_t{1} << bits < most) ++bits;
     const size_t places = size_t{1} << bits;
@@ -43,6 +46,7 @@ class Visited {
       const uint64_t bit = uint64_t{1} << (slot % 64);
       const bool fresh = (word & bit) == 0;
       word |= bit;
+      if (fresh) note(&slot, 1);
       return fresh;
     }
     uint32_t& place = table_.slots[table_.find(slot, table_.hash(slot))];
@@ -54,17 +58,24 @@ class Visited {
   /// Copies those of a list's slots that are new to `fresh`, which has room for one more; returns how many.
   size_t add_links(const WalkKernels& kernels, const LinkList& list, uint32_t* fresh) {
     if (!by_bits_ && count_ + list.room > most_) spill();
-    if (by_bits_) return kernels.take_unseen(words_.data(), list, fresh);
+    if (by_bits_) {
+      const size_t n = kernels.take_unseen(words_.data(), list, fresh);
+      note(fresh, n);
+      return n;
+    }
     const size_t n = kernels.take_unlisted(table_, list, fresh);
     count_ += n;
     return n;
   }
   void clear() {
-    if (by_bits_)
-      std::fill_n(words_.data(), used_, uint64_t{0});
-    else
+    if (!by_bits_) {
       wipe_table();
-    count_ = 0;
+    } else if (noted_ > few_) {
+      std::fill_n(words_.data(), used_, uint64_t{0});
+    } else {
+      for (size_t i = 0; i < noted_; ++i) words_[written_[i] / 64] = 0;
+    }
+    count_ = noted_ = 0;
     by_bits_ = most_ == 0;
   }
 
@@ -72,7 +83,12 @@ class Visited {
   static constexpr uint32_t kLeastBits = 12;  // 16 KiB
   // A bitmap not so many times as large as a table stays in the second-level cache, and is faster than the table there.
   static constexpr size_t kWorthAlone = 8;
+  static constexpr size_t kLarge = 4096;  // words: as much as the first-level cache
 
+  void note(const uint32_t* slots, size_t n) {
+    if (noted_ + n <= few_) std::copy_n(slots, n, written_.data() + noted_);
+    noted_ += n;
+  }
   void wipe_table() { std::fill_n(table_.slots, table_.places(), kNoLink); }
   // The table is half full: on with bits.
   void spill() {
@@ -81,11 +97,14 @@ class Visited {
       const uint32_t slot = table_.slots[i];
       if (slot != kNoLink) words_[slot / 64] |= uint64_t{1} << (slot % 64);
     }
+    noted_ = used_;  // not few
     wipe_table();
   }
 
-  Buffer<uint64_t> words_;  // clear but where by_bits_
-  size_t used_ = 0;         // of these
+  Buffer<uint64_t> words_;      // clear but where by_bits_
+  size_t used_ = 0;             // of these
+  Buffer<uint32_t> written_;    // slots whose bits were set, as long as they are few
+  size_t noted_ = 0, few_ = 0;  // how many were set; how many are few
   Buffer<uint32_t> slots_;
   SlotTable table_{};
   size_t count_ = 0, most_ = 0;  // slots in the table
