@@ -1,5 +1,6 @@
 import { type ChildProcessWithoutNullStreams, spawn } from 'node:child_process';
 import { createInterface } from 'node:readline';
+import { setTimeout } from 'node:timers/promises';
 
 /** A program that answers requests: one at a time, each of them and each answer a line of JSON. */
 export class LineProcess {
@@ -28,9 +29,12 @@ export class LineProcess {
     this.#child.stdin.write(`${JSON.stringify({ verb, ...request })}\n`);
     const line = await this.#lines.next();
     if (line.done) {
+      await Promise.race([this.#ended, setTimeout(1000, undefined, { ref: false })]);
+      const { signalCode, exitCode } = this.#child;
+      const how = signalCode ? ` by ${signalCode}` : exitCode ? ` with status ${exitCode}` : '';
       const said = this.#errors.trim().split('\n');
       const why = said.findLast((line) => /error/i.test(line)) ?? said.at(-1);
-      throw new Error(`the process of ${this.#name} ended: ${why || 'no message'}`);
+      throw new Error(`the process of ${this.#name} ended${how}: ${why || 'no message'}`);
     }
     const answer = JSON.parse(line.value) as { ok: boolean; error?: string };
     if (!answer.ok) throw new Error(answer.error);
