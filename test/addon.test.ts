@@ -1,7 +1,7 @@
 // The raw addon, called as the TypeScript API never would: whatever comes in, the process lives and memory is safe.
 import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, test } from 'vitest';
-import type { Addon, IndexHandle, WriterHandle } from '../ts/addon.js';
+import { type Addon, type IndexHandle, ONE, type WriterHandle } from '../ts/addon.js';
 import { INPUT } from '../ts/backend.js';
 import { AnnexError, errorOfStatus } from '../ts/errors.js';
 import {
@@ -121,6 +121,105 @@ describe.skipIf(!native)('arguments of the raw addon', () => {
     expect(filtered(2, new Uint32Array(2), 64)).toBe('OK');
     expect(filtered(2, new Uint32Array(2), 65)).toBe('INVALID_ARGUMENT');
     expect(filtered(2, new Float64Array(2), 64)).toBe('INVALID_TYPE');
+  });
+
+  /** A block for k, with its views. */
+  const blockOf = (k: number) => {
+    const block = new Float64Array(ONE.length);
+    block[ONE.k] = k;
+    const ids = () => [...block.subarray(ONE.ids, ONE.ids + block[ONE.found]!)];
+    return { block, ids };
+  };
+
+  test('a bound search finds what a search finds, with what its block says', () => {
+    const index = filledIndex(addon, 100);
+    const search = addon.bindSearch(index);
+    const { block, ids } = blockOf(3);
+    const query = new Float32Array(DIM).fill(50);
+    search(query, block, null);
+    expect(ids()).toEqual([50, 49, 51]);
+    expect([...new Float32Array(block.buffer, 8 * ONE.distances, 3)]).toEqual([0, DIM, DIM]);
+    block.set([1, 2], ONE.filterKind);
+    search(query, block, Float64Array.of(7, 60));
+    expect(ids()).toEqual([60, 7]);
+    block.set([2, 64], ONE.filterKind);
+    search(query, block, Uint32Array.of(0, 1 << 3));
+    expect(ids()).toEqual([35]);
+    block.set([256, 0, 0]);
+    expect(ONE.k).toBe(0);
+    search(query, block, null);
+    expect(ids().length).toBe(100);
+    block[ONE.pairs] = 1;
+    block.set([1e9, 1], ONE.options); // an option that no search has
+    expect(codeOf(() => search(query, block, null))).toBe('INVALID_ARGUMENT');
+  });
+
+  test('a bound search checks its arguments and its block', () => {
+    const index = filledIndex(addon, 4);
+    const search = addon.bindSearch(index);
+    const query = new Float32Array(DIM);
+    const { block } = blockOf(2);
+    expect(codeOf(() => search(query, block, null))).toBe('OK');
+    for (const handle of [undefined, {}, 1, search]) {
+      expect(codeOf(() => addon.bindSearch(handle as IndexHandle))).toBe('INVALID_TYPE');
+    }
+    const gone = new Float64Array(ONE.length);
+    structuredClone(gone, { transfer: [gone.buffer] });
+    const wrong: [query: unknown, block: unknown, code: string][] = [
+      [new Float32Array(DIM - 1), block, 'DIMENSION_MISMATCH'],
+      [new Float32Array(2 * DIM), block, 'DIMENSION_MISMATCH'],
+      [new Float64Array(DIM), block, 'INVALID_TYPE'],
+      [undefined, block, 'INVALID_TYPE'],
+      [new Float32Array(DIM).fill(Number.NaN), block, 'NOT_FINITE'],
+      [query, undefined, 'INVALID_TYPE'],
+      [query, new Float32Array(ONE.length), 'INVALID_TYPE'],
+      [query, new Float64Array(ONE.length - 1), 'INVALID_ARGUMENT'],
+      [query, new Float64Array(ONE.length + 1), 'INVALID_ARGUMENT'],
+      [query, gone, 'INVALID_ARGUMENT'],
+    ];
+    for (const [position, values] of [
+      [ONE.k, [0, -1, 0.5, 257, 2 ** 53, Infinity, Number.NaN]],
+      [ONE.pairs, [-1, 0.5, 17, 1e9, Number.NaN]],
+      [ONE.filterKind, [-1, 0.5, 3, 2 ** 32, Number.NaN]],
+      [ONE.filterCount, [-1, 0.5, 2 ** 60, Infinity, Number.NaN]],
+    ] as const) {
+      for (const value of values) {
+        const { block } = blockOf(2);
+        block[position] = value;
+        wrong.push([query, block, 'INVALID_ARGUMENT']);
+      }
+    }
+    for (const [i, [query, block, code]] of wrong.entries()) {
+      expect(
+        codeOf(() => search(query as Float32Array, block as Float64Array, null)),
+        `case ${i}`,
+      ).toBe(code);
+    }
+    const filtered = (kind: number, filter: unknown, count: number): string => {
+      const { block } = blockOf(2);
+      block.set([kind, count], ONE.filterKind);
+      return codeOf(() => search(query, block, filter as Float64Array));
+    };
+    expect(filtered(1, new Float64Array(2), 2)).toBe('OK');
+    expect(filtered(1, new Float64Array(2), 3)).toBe('INVALID_ARGUMENT');
+    expect(filtered(1, new Uint32Array(2), 2)).toBe('INVALID_TYPE');
+    expect(filtered(1, null, 0)).toBe('INVALID_TYPE');
+    expect(filtered(2, new Uint32Array(2), 64)).toBe('OK');
+    expect(filtered(2, new Uint32Array(2), 65)).toBe('INVALID_ARGUMENT');
+  });
+
+  test('a bound search outlives its index, and then answers CLOSED', async () => {
+    const { block } = blockOf(1);
+    const query = new Float32Array(DIM);
+    const closed = filledIndex(addon, 4);
+    const search = addon.bindSearch(closed);
+    addon.close(closed);
+    expect(codeOf(() => search(query, block, null))).toBe('CLOSED');
+    expect(codeOf(() => addon.bindSearch(closed))).toBe('CLOSED');
+    const alone = addon.bindSearch(filledIndex(addon, 4));
+    await collectGarbage();
+    await collectGarbage();
+    expect(codeOf(() => alone(query, block, null))).toBe((globalThis as { gc?: unknown }).gc ? 'CLOSED' : 'OK');
   });
 
   test('the rows of get must be of the type and size that the index gives out', () => {
@@ -269,6 +368,7 @@ describe.skipIf(!native)('arguments of the raw addon', () => {
   test.each(kinds)('10,000 calls of %s with arguments out of place', async (_, make) => {
     const random = generator(12345);
     const index = make();
+    const methods = { ...addon, searchOne: addon.bindSearch(index) };
     const closed = filledIndex(addon, 1);
     addon.close(closed);
     const good = (): Record<string, unknown[]> => ({
@@ -288,6 +388,8 @@ describe.skipIf(!native)('arguments of the raw addon', () => {
       get: [index, new Float64Array(2), new Float32Array(2 * DIM), new Uint8Array(2)],
       ids: [index, 0, new Float64Array(4)],
       search: searchArguments(index, 2, 2),
+      bindSearch: [index],
+      searchOne: [new Float32Array(DIM), blockOf(1 + random(300)).block, null],
       searchAsync: [...searchArguments(index, 2, 2), 7],
       openWriter: [index, random(4)],
       append: [writer, 0, new Float32Array(2 * DIM), 2, null],
@@ -328,7 +430,7 @@ describe.skipIf(!native)('arguments of the raw addon', () => {
       }
       if (name === 'close' && args[0] === index) continue;
       try {
-        const method = addon[name as keyof Addon] as (...args: unknown[]) => unknown;
+        const method = methods[name as keyof typeof methods] as (...args: unknown[]) => unknown;
         const result = method(...args);
         if (result instanceof Promise)
           pending.push(

@@ -1,4 +1,12 @@
-import { BatchResult, FlatIndex, type Metric, SearchResult } from 'annex';
+import {
+  BatchResult,
+  Bitset,
+  FlatIndex,
+  HnswIndex,
+  type HnswSearchSyncOptions,
+  type Metric,
+  SearchResult,
+} from 'annex';
 import { expect, it } from 'vitest';
 import { expectFailure } from './support/expect.js';
 
@@ -30,19 +38,47 @@ it('results of one batch of searches hang together in nothing', async () => {
   expect(b.ids.buffer.byteLength).toBe(16);
 });
 
-it.each([1, 3, 300])('results of synchronous searches one after another hang together in nothing (k = %i)', (k) => {
-  using many = FlatIndex.createSync({ dim: 1 });
-  many.addSync(Float32Array.from({ length: 400 }, (_, i) => i));
-  const first = many.searchSync([0], k);
-  const second = many.searchSync([399], k);
-  const few = many.searchSync([399], k, { filter: [7] });
-  expect(first.ids).toEqual(Float64Array.from({ length: k }, (_, i) => i));
-  expect(second.ids).toEqual(Float64Array.from({ length: k }, (_, i) => 399 - i));
-  expect(second.distances).toEqual(Float32Array.from({ length: k }, (_, i) => i * i));
-  expect(few.ids).toEqual(Float64Array.of(7));
-  structuredClone(first.ids, { transfer: [first.ids.buffer as ArrayBuffer] });
-  structuredClone(second.distances, { transfer: [second.distances.buffer as ArrayBuffer] });
-  expect(many.searchSync([0], k).distances).toEqual(Float32Array.from({ length: k }, (_, i) => i * i));
+it.each([1, 3, 256, 257, 300])(
+  'results of synchronous searches one after another hang together in nothing (k = %i)',
+  (k) => {
+    using many = FlatIndex.createSync({ dim: 1 });
+    many.addSync(Float32Array.from({ length: 400 }, (_, i) => i));
+    const first = many.searchSync([0], k);
+    const second = many.searchSync([399], k);
+    const few = many.searchSync([399], k, { filter: [7] });
+    expect(first.ids).toEqual(Float64Array.from({ length: k }, (_, i) => i));
+    expect(second.ids).toEqual(Float64Array.from({ length: k }, (_, i) => 399 - i));
+    expect(second.distances).toEqual(Float32Array.from({ length: k }, (_, i) => i * i));
+    expect(few.ids).toEqual(Float64Array.of(7));
+    structuredClone(first.ids, { transfer: [first.ids.buffer as ArrayBuffer] });
+    structuredClone(second.distances, { transfer: [second.distances.buffer as ArrayBuffer] });
+    expect(many.searchSync([0], k).distances).toEqual(Float32Array.from({ length: k }, (_, i) => i * i));
+  },
+);
+
+it('searches one after another have each their own k, options and filter', () => {
+  using graph = HnswIndex.createSync({ dim: 1 });
+  graph.addSync(Float32Array.from({ length: 400 }, (_, i) => i));
+  const hopsOf = (k: number, options?: HnswSearchSyncOptions): number => {
+    const before = graph.stats().hops;
+    const { ids } = graph.searchSync([7], k, options);
+    expect([...ids.slice(0, 3)].sort((a, b) => a - b)).toEqual(k === 1 ? [7] : [6, 7, 8]);
+    expect(ids.length).toBe(k);
+    return graph.stats().hops - before;
+  };
+  const short = hopsOf(3, { efSearch: 3 });
+  const usual = hopsOf(3);
+  const long = hopsOf(3, { efSearch: 300, threads: 1 });
+  expect(short).toBeLessThan(usual);
+  expect(usual).toBeLessThan(long);
+  expect(hopsOf(1, { efSearch: 3 })).toBe(short);
+  expect(hopsOf(3, {})).toBe(usual);
+  expect(hopsOf(3, { threads: 1, efSearch: 300 })).toBe(long);
+  expect(graph.searchSync([7], 3, { efSearch: 3, filter: [9, 2, 70] }).ids).toEqual(Float64Array.of(9, 2, 70));
+  expect(graph.searchSync([7], 3, { filter: Bitset.fromIds([300, 301]) }).ids).toEqual(Float64Array.of(300, 301));
+  expect(hopsOf(3, { efSearch: 3 })).toBe(short);
+  expect(graph.searchSync([7], 256).length).toBe(256);
+  expect(graph.searchSync([7], 1000).length).toBe(400);
 });
 
 it('BatchResult is nq × k, padded where fewer were found', async () => {

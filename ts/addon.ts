@@ -44,6 +44,25 @@ export type SearchArguments = [
   counts: Uint32Array,
 ];
 
+/** The query has the type that the index takes; what else a search has and finds is in the block. */
+export type SearchOne = (query: Rows, block: Float64Array, filter: Float64Array | Uint32Array | null) => void;
+
+/**
+ * Where numbers of a {@link SearchOne} are in its block, in doubles. Distances are floats, two to a double. The same as in
+ * native/node/search_one.cpp.
+ */
+export const ONE = {
+  k: 0,
+  filterKind: 1,
+  filterCount: 2,
+  pairs: 3,
+  found: 4,
+  options: 5,
+  ids: 37,
+  distances: 293,
+  length: 421,
+} as const;
+
 type AppendArguments = [writer: WriterHandle, type: InputCode, rows: Rows, n: number, ids: Float64Array | null];
 
 /** The fields of AnnexProgress. */
@@ -78,6 +97,9 @@ export interface Addon {
 
   search(...args: SearchArguments): void;
   searchAsync(...args: [...SearchArguments, cancelKey: CancelKey]): Promise<void>;
+
+  /** Searches of one index for one query at a time; see {@link OneBlock}. */
+  bindSearch(index: IndexHandle): SearchOne;
 
   openWriter(index: IndexHandle, mode: WriteMode): WriterHandle;
   append(...args: AppendArguments): void;

@@ -49,6 +49,27 @@ export interface SearchJob {
   readonly counts: Uint32Array;
 }
 
+/** A filter as a core takes it: a snapshot that no caller can change. */
+export interface CoreFilter {
+  /** One of {@link FILTER}. */
+  readonly kind: number;
+  /** Float64Array of ids, or Uint32Array of words, or null. */
+  readonly data: Float64Array | Uint32Array | null;
+  /** Ids: number of them; bits: number of ids covered. */
+  readonly count: number;
+}
+
+/** Columns of {@link BackendIndex.searchOne} at most. */
+export const MOST_COLUMNS = 256;
+
+/** What was found for one query. */
+export interface FoundOne {
+  readonly ids: Float64Array;
+  readonly distances: Float32Array;
+  /** So many of them. */
+  readonly count: number;
+}
+
 export interface Stats {
   /** Rows in the index. */
   readonly size: number;
@@ -118,6 +139,11 @@ export interface BackendIndex {
   get(ids: Float64Array, rows: Rows, found: Uint8Array): void;
   ids(start: number, out: Float64Array): number;
   search(job: SearchJob): void;
+  /**
+   * A search for one query, k of 1 … {@link MOST_COLUMNS}. What it returns is good until the next one: to hand new arrays to
+   * a core takes longer than a small search.
+   */
+  searchOne(query: Rows, type: InputCode, k: number, filter: CoreFilter, options: Float64Array): FoundOne;
   /** `signal` cancels running work: the promise then rejects with code ABORTED. */
   searchAsync(job: SearchJob, signal?: AbortSignal): Promise<void>;
   /** A token by which another worker thread attaches to the same index; UNSUPPORTED on WASM. */

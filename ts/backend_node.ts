@@ -1,17 +1,20 @@
-import type { Addon, IndexHandle, SearchArguments, WriterHandle } from './addon.js';
-import type {
-  Backend,
-  BackendIndex,
-  BackendOpener,
-  BackendSaver,
-  BackendWriter,
-  EngineInfo,
-  InputCode,
-  Rows,
-  SearchJob,
-  Stats,
-  StepProgress,
-  WriteMode,
+import { type Addon, type IndexHandle, ONE, type SearchArguments, type SearchOne, type WriterHandle } from './addon.js';
+import {
+  type Backend,
+  type BackendIndex,
+  type BackendOpener,
+  type BackendSaver,
+  type BackendWriter,
+  type CoreFilter,
+  type EngineInfo,
+  type FoundOne,
+  type InputCode,
+  MOST_COLUMNS,
+  type Rows,
+  type SearchJob,
+  type Stats,
+  type StepProgress,
+  type WriteMode,
 } from './backend.js';
 import { errorOfStatus } from './errors.js';
 import { progressOf, STATS_FIELDS, statsOf } from './fields.js';
@@ -62,6 +65,7 @@ class NodeIndex implements BackendIndex {
   readonly #addon: Addon;
   readonly #tasks: Tasks;
   readonly #handle: IndexHandle;
+  #one: NodeOne | undefined;
 
   constructor(addon: Addon, tasks: Tasks, handle: IndexHandle) {
     this.#addon = addon;
@@ -120,6 +124,11 @@ class NodeIndex implements BackendIndex {
     this.#addon.search(...this.#arguments(job));
   }
 
+  searchOne(query: Rows, _type: InputCode, k: number, filter: CoreFilter, options: Float64Array): FoundOne {
+    this.#one ??= new NodeOne(this.#addon.bindSearch(this.#handle));
+    return this.#one.search(query, k, filter, options);
+  }
+
   searchAsync(job: SearchJob, signal?: AbortSignal): Promise<void> {
     return this.#tasks.cancellable(signal, (key) => this.#addon.searchAsync(...this.#arguments(job), key));
   }
@@ -147,6 +156,40 @@ class NodeIndex implements BackendIndex {
       job.distances,
       job.counts,
     ];
+  }
+}
+
+/** Searches of one index for one query at a time. */
+class NodeOne implements FoundOne {
+  readonly ids: Float64Array;
+  readonly distances: Float32Array;
+  readonly #search: SearchOne;
+  readonly #block = new Float64Array(ONE.length);
+  #options: Float64Array | undefined;
+
+  constructor(search: SearchOne) {
+    const { buffer } = this.#block;
+    this.#search = search;
+    this.ids = new Float64Array(buffer, 8 * ONE.ids, MOST_COLUMNS);
+    this.distances = new Float32Array(buffer, 8 * ONE.distances, MOST_COLUMNS);
+  }
+
+  get count(): number {
+    return this.#block[ONE.found]!;
+  }
+
+  search(query: Rows, k: number, filter: CoreFilter, options: Float64Array): this {
+    const block = this.#block;
+    block[ONE.k] = k;
+    block[ONE.filterKind] = filter.kind;
+    block[ONE.filterCount] = filter.count;
+    if (options !== this.#options) {
+      block[ONE.pairs] = options.length / 2;
+      block.set(options, ONE.options);
+      this.#options = options;
+    }
+    this.#search(query, block, filter.data);
+    return this;
   }
 }
 

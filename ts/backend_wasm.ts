@@ -4,7 +4,9 @@ import type {
   BackendOpener,
   BackendSaver,
   BackendWriter,
+  CoreFilter,
   EngineInfo,
+  FoundOne,
   InputCode,
   Rows,
   SearchJob,
@@ -77,6 +79,10 @@ function unshared(what: string): AnnexError {
   );
 }
 
+function columnsOfOne(k: number): Pick<SearchJob, 'ids' | 'distances' | 'counts'> {
+  return { ids: new Float64Array(k), distances: new Float32Array(k), counts: new Uint32Array(1) };
+}
+
 const lostIndexes = finalizer(({ core, pointer }) => core.abi.annex_release(pointer));
 const lostWriters = finalizer(({ core, pointer }) => core.abi.annex_writer_abort(pointer));
 
@@ -86,6 +92,7 @@ class WasmIndex implements BackendIndex {
   readonly #searchCost: Cost = { ms: 0 };
   readonly #partCost: Cost = { ms: 0 };
   readonly #writeCost: Cost = { ms: 0 };
+  #one = columnsOfOne(0);
   #pointer: number;
 
   constructor(core: Core, turns: Turns, pointer: number) {
@@ -201,6 +208,27 @@ class WasmIndex implements BackendIndex {
       searchSlice(core, index, job, from, Math.min(job.nq, from + portion));
     }
     core.trim();
+  }
+
+  searchOne(query: Rows, type: InputCode, k: number, filter: CoreFilter, options: Float64Array): FoundOne {
+    if (this.#one.ids.length !== k) this.#one = columnsOfOne(k);
+    const { ids, distances, counts } = this.#one;
+    const { kind: filterKind, data, count: filterCount } = filter;
+    const job = {
+      queries: query,
+      type,
+      nq: 1,
+      k,
+      options,
+      filterKind,
+      filter: data,
+      filterCount,
+      ids,
+      distances,
+      counts,
+    };
+    this.search(job);
+    return { ids, distances, count: counts[0]! };
   }
 
   async searchAsync(job: SearchJob, signal?: AbortSignal): Promise<void> {

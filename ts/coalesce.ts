@@ -1,7 +1,7 @@
 import { aborted } from './abort.js';
-import type { BackendIndex, Rows } from './backend.js';
+import type { BackendIndex, CoreFilter, Rows } from './backend.js';
 import { AnnexError, type AnnexErrorCode } from './errors.js';
-import { type CoreFilter, sameFilter } from './filter.js';
+import { sameFilter } from './filter.js';
 import { type Scale, SearchResult } from './results.js';
 import { allocateFound, columns, type Found, jobOf, sameOptions, singleResult, type Task } from './search.js';
 import { allocateRows, type Shape } from './spec.js';

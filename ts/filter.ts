@@ -1,4 +1,4 @@
-import { type Backend, type BackendIndex, FILTER } from './backend.js';
+import { type Backend, type BackendIndex, type CoreFilter, FILTER } from './backend.js';
 import { type Bitset, isBitset, snapshot } from './bitset.js';
 import { describe } from './describe.js';
 import { AnnexError } from './errors.js';
@@ -9,13 +9,6 @@ import { checkedId, type Ids, idsOf } from './ids.js';
  * id of the index when the search is called (so a list or a Bitset kept between searches is far faster).
  */
 export type Filter = Ids | ReadonlySet<number> | Bitset | ((id: number) => boolean);
-
-/** A filter as the core takes it: a snapshot that no caller can change. */
-export interface CoreFilter {
-  readonly kind: number;
-  readonly data: Float64Array | Uint32Array | null;
-  readonly count: number;
-}
 
 export const NO_FILTER: CoreFilter = { kind: FILTER.none, data: null, count: 0 };
 

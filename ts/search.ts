@@ -1,10 +1,10 @@
 import { checkSignal } from './abort.js';
 import { allocate } from './allocate.js';
-import { type BackendIndex, INPUT, type Rows, type SearchJob } from './backend.js';
+import { type BackendIndex, type CoreFilter, INPUT, type Rows, type SearchJob } from './backend.js';
 import { describe } from './describe.js';
 import { AnnexError } from './errors.js';
 import { checkNumber } from './field.js';
-import { type CoreFilter, type Filter, filterOf, NO_FILTER, type Predicate } from './filter.js';
+import { type Filter, filterOf, NO_FILTER, type Predicate } from './filter.js';
 import { findNotFinite, zeroVector } from './finite.js';
 import type { Kind } from './kind.js';
 import { checkOptions } from './names.js';
@@ -217,10 +217,10 @@ function located(error: unknown, queries: Rows, shape: Shape, firstRow: number):
   return error;
 }
 
-/** The result of a single search: the arrays themselves where they are full, unless they are `kept` for the next one. */
-export function singleResult({ ids, distances, counts }: Found, scale: Scale, kept = false): SearchResult {
+/** The result of a single search: the arrays themselves where they are full. */
+export function singleResult({ ids, distances, counts }: Found, scale: Scale): SearchResult {
   const n = counts[0] as number;
-  if (n === ids.length && !kept) return new SearchResult(ids, distances, scale);
+  if (n === ids.length) return new SearchResult(ids, distances, scale);
   return new SearchResult(ids.slice(0, n), distances.slice(0, n), scale);
 }
 

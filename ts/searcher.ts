@@ -1,16 +1,15 @@
 import { checkSignal } from './abort.js';
-import type { Backend, BackendIndex } from './backend.js';
+import { type Backend, type BackendIndex, type CoreFilter, MOST_COLUMNS } from './backend.js';
 import { Coalescer } from './coalesce.js';
-import { type CoreFilter, evaluate, evaluateSync } from './filter.js';
+import { evaluate, evaluateSync } from './filter.js';
 import { findNotFinite } from './finite.js';
 import type { Kind } from './kind.js';
-import type { BatchResult, SearchResult } from './results.js';
+import { type BatchResult, SearchResult } from './results.js';
 import {
   allocateFound,
   batchResult,
   checkK,
   columns,
-  type Found,
   jobOf,
   NO_PARAMS,
   type Params,
@@ -23,9 +22,6 @@ import {
 import type { Shape } from './spec.js';
 import { queryOf, rowsOf } from './vectors.js';
 
-/** Up to this many columns a synchronous search writes into arrays that are kept, and what it found is copied out. */
-const KEPT_COLUMNS = 256;
-
 /** The searches of one index: what callers pass is checked here, and handed to the core. */
 export class Searcher {
   readonly #backend: Backend;
@@ -33,8 +29,6 @@ export class Searcher {
   readonly #shape: Shape;
   readonly #grammar: SearchGrammar;
   readonly #coalescer: Coalescer;
-  /** Results of synchronous searches. Making arrays known to the core takes longer than a small search. */
-  #kept: Found = allocateFound(1, 0);
 
   /** `open` throws CLOSED once the index is closed. */
   constructor(backend: Backend, open: () => BackendIndex, kind: Kind, shape: Shape) {
@@ -73,14 +67,19 @@ export class Searcher {
 
   searchSync(query: unknown, k: number, options: unknown): SearchResult {
     this.#open();
-    const queries = queryOf(query, this.#shape);
+    const shape = this.#shape;
+    const row = queryOf(query, shape);
     checkK(k);
     const params = options === undefined ? NO_PARAMS : this.#grammar.parse('searchSync', options, false);
-    const task = this.#task(k, this.#evaluatedSync(params), params.options);
-    const found = task.k === this.#kept.ids.length ? this.#kept : allocateFound(1, task.k);
-    task.index.search(jobOf(task, queries, 1, found));
-    if (task.k <= KEPT_COLUMNS) this.#kept = found;
-    return singleResult(found, this.#shape, found === this.#kept);
+    const filter = this.#evaluatedSync(params);
+    if (k <= MOST_COLUMNS) {
+      const { ids, distances, count } = this.#open().searchOne(row, shape.type, k, filter, params.options);
+      return new SearchResult(ids.slice(0, count), distances.slice(0, count), shape);
+    }
+    const task = this.#task(k, filter, params.options);
+    const found = allocateFound(1, task.k);
+    task.index.search(jobOf(task, row, 1, found));
+    return singleResult(found, shape);
   }
 
   async searchBatch(queries: unknown, k: number, options: unknown): Promise<BatchResult> {

@@ -115,7 +115,7 @@ Status HnswSearch::scan_left(size_t threads) {
   parallel_for((left + size - 1) / size, threads, [&](size_t group) {
     if (outcome != Status::ok) return;
     Work& work = of_thread<Work>();
-    const uint32_t* queries = left_.data() + group * size;
+    const uint32_t* queries = left_ + group * size;
     const size_t count = std::min(size, left - group * size);
     if (!reserve(work, 1, 0) || !work.neighbors.resize(count * k_) ||
         (!exact && !work.keys.resize(count * Shortlist::room(shortlisted()))) ||

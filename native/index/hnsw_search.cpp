@@ -18,7 +18,6 @@ namespace {
 
 constexpr size_t kTaskQueries = 32;
 constexpr size_t kLanePool = 4096;  // longer pools need their cache for themselves
-constexpr size_t kFewQueries = 4;   // fewer are faster on one thread
 constexpr size_t kFirstLook = 32;   // expansions after which a walk under a filter is asked whether to go on
 constexpr size_t kTold = 8;         // how many times fewer than expected are allowed where it is not
 constexpr size_t kRankedRows = 8;   // then so many at a time
@@ -45,14 +44,17 @@ Status HnswSearch::run() {
   if (status != Status::ok || k_ == 0 || request_.nq == 0) return status;
 
   size_t threads = request_.params.threads == 0 ? pool_threads() : std::min(request_.params.threads, pool_threads());
-  if (request_.nq < kFewQueries) threads = 1;
-  if (!left_.reserve(request_.nq)) return out_of_memory(request_.nq * 4);
+  if (request_.nq < kFewQueries) {
+    threads = 1;
+  } else {
+    if (!many_left_.resize(request_.nq)) return out_of_memory(request_.nq * 4);
+    left_ = many_left_.data();
+  }
   if (way_ == Way::walk || way_ == Way::allowed) {
     status = walk_all(threads);
     if (status == Status::ok && left_count_ != 0 && !list_allowed()) status = Status::out_of_memory;
   } else {
-    for (uint32_t q = 0; q < request_.nq; ++q) (void)left_.push(q);
-    left_count_ = request_.nq;
+    for (size_t q = 0; q < request_.nq; ++q) leave(q);
   }
   if (status == Status::ok && left_count_ != 0) status = scan_left(threads);
   if (status == Status::out_of_memory) return out_of_memory(pool_ * 32);
@@ -63,7 +65,6 @@ Status HnswSearch::run() {
 Status HnswSearch::walk_all(size_t threads) {
   const size_t share = std::clamp((request_.nq + threads - 1) / threads, size_t{1}, kTaskQueries);
   std::atomic<Status> outcome{Status::ok};
-  (void)left_.resize(request_.nq);
   parallel_for((request_.nq + share - 1) / share, threads, [&](size_t task) {
     Work& work = of_thread<Work>();
     if (outcome != Status::ok) return;

@@ -21,8 +21,9 @@ class HnswSearch {
 
  private:
   static constexpr size_t kDefaultEf = 96;
-  static constexpr size_t kLanes = 4;   // queries that one thread has in hand at a time
-  static constexpr size_t kGroup = 32;  // queries that are compared with a row while it is in the cache
+  static constexpr size_t kLanes = 4;       // queries that one thread has in hand at a time
+  static constexpr size_t kGroup = 32;      // queries that are compared with a row while it is in the cache
+  static constexpr size_t kFewQueries = 4;  // fewer are faster on one thread
   static constexpr size_t kScoredRows = 64;
   static constexpr size_t kScannedRows = 16;  // by codes at a time
   static constexpr size_t kSeeds = 16;        // of a walk through allowed rows alone
@@ -79,7 +80,9 @@ class HnswSearch {
   size_t allowed_ = 0;
   Buffer<uint32_t> slots_;            // for a scan: what is allowed, where the filter has no list of it
   const uint32_t* listed_ = nullptr;  // `allowed_` slots
-  Buffer<uint32_t> left_;             // queries for a scan
+  uint32_t few_left_[kFewQueries];    // queries for a scan, where there are few: a single one allocates nothing
+  Buffer<uint32_t> many_left_;        // where there are more
+  uint32_t* left_ = few_left_;        // the one or the other
   std::atomic<size_t> left_count_{0};
   std::atomic<uint64_t> scanned_{0}, rescored_{0}, hops_{0}, exact_{0}, coded_{0};
 };

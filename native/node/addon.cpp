@@ -64,6 +64,7 @@ constexpr Export kExports[] = {
     {"ids", plain<ids>},
     {"search", plain<search>},
     {"searchAsync", rejecting<search_async>},
+    {"bindSearch", plain<bind_search>},
     {"openWriter", plain<open_writer>},
     {"append", plain<append>},
     {"appendAsync", rejecting<append_async>},

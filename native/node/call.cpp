@@ -9,8 +9,6 @@
 namespace annex::node {
 namespace {
 
-constexpr double kMaxSafeInteger = 9007199254740991.0;
-
 const char* array_name(napi_typedarray_type type) {
   switch (type) {
     case napi_float64_array: return "Float64Array";
@@ -24,10 +22,14 @@ const char* array_name(napi_typedarray_type type) {
 }  // namespace
 
 Call::Call(napi_env env, napi_callback_info info) : env_(env) {
+  environment_ = static_cast<Environment*>(read_arguments(info));
+}
+
+void* Call::read_arguments(napi_callback_info info) {
   size_t count = kMaxArguments;
   void* data = nullptr;
-  napi_get_cb_info(env, info, &count, values_, nullptr, &data);  // missing arguments become undefined
-  environment_ = static_cast<Environment*>(data);
+  napi_get_cb_info(env_, info, &count, values_, nullptr, &data);  // missing arguments become undefined
+  return data;
 }
 
 Failed Call::fail(AnnexStatus status, const char* format, ...) const {
@@ -47,10 +49,7 @@ bool Call::number(size_t i, const char* name, double* out) const {
 bool Call::count(size_t i, const char* name, size_t* out) const {
   double value;
   if (!number(i, name, &value)) return false;
-  if (value >= 0 && value <= kMaxSafeInteger && value <= static_cast<double>(SIZE_MAX / 16)) {
-    *out = static_cast<size_t>(value);
-    if (static_cast<double>(*out) == value) return true;
-  }
+  if (whole(value, kMostCount, out)) return true;
   return fail(ANNEX_INVALID_ARGUMENT, "addon: %s must be a non-negative integer, got %g", name, value);
 }
 
@@ -75,6 +74,28 @@ bool Call::array(size_t i, const char* name, Array<uint8_t>* out) const {
 }
 bool Call::array(size_t i, const char* name, Array<uint32_t>* out) const {
   return typed_array(i, name, napi_uint32_array, reinterpret_cast<void**>(&out->data), &out->length);
+}
+
+bool Call::filter(size_t i, AnnexFilterKind kind, size_t count, const void** data, size_t* bytes) const {
+  *data = nullptr;
+  *bytes = 0;
+  if (kind == ANNEX_ALLOW_ALL) return true;
+  size_t room;
+  if (kind == ANNEX_ALLOW_IDS) {
+    Array<double> ids;
+    if (!array(i, "filter", &ids)) return false;
+    *data = ids.data;
+    *bytes = count * sizeof(double);
+    room = ids.length;
+  } else {
+    Array<uint32_t> words;
+    if (!array(i, "filter", &words)) return false;
+    *data = words.data;
+    *bytes = (count + 31) / 32 * sizeof(uint32_t);
+    room = words.length * 32;
+  }
+  return count <= room ||
+         fail(ANNEX_INVALID_ARGUMENT, "addon: filterCount is %zu, the filter has room for %zu", count, room);
 }
 
 bool Call::rows(size_t i, const char* name, AnnexInput type, size_t n, size_t dim, RowsArray* out) const {

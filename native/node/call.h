@@ -15,6 +15,17 @@ namespace annex::node {
 struct IndexHandle;
 struct WriterHandle;
 
+/// The most of anything: an integer of JavaScript, of which 16 bytes each can be addressed.
+inline constexpr double kMostCount =
+    SIZE_MAX / 16 < (uint64_t{1} << 53) ? static_cast<double>(SIZE_MAX / 16) : 9007199254740991.0;
+
+/// Whether a number is whole and of 0 … most, which is kMostCount at the most.
+inline bool whole(double value, double most, size_t* out) {
+  if (!(value >= 0 && value <= most)) return false;
+  *out = static_cast<size_t>(value);
+  return static_cast<double>(*out) == value;
+}
+
 template <class T>
 struct Array {
   T* data = nullptr;
@@ -30,7 +41,14 @@ struct RowsArray {
 
 class Call {
  public:
+  /// Of a function of the addon, whose data is its environment.
   Call(napi_env env, napi_callback_info info);
+  /// Of a function that has an environment beside its other data.
+  template <class Data>
+  Call(napi_env env, napi_callback_info info, Data** data) : env_(env) {
+    *data = static_cast<Data*>(read_arguments(info));
+    environment_ = (*data)->environment;
+  }
 
   napi_env env() const { return env_; }
   Environment& environment() const { return *environment_; }
@@ -44,7 +62,7 @@ class Call {
       ;
 
   bool number(size_t i, const char* name, double* out) const;
-  /// An integer of 0 … 2^53 - 1.
+  /// An integer of 0 … kMostCount.
   bool count(size_t i, const char* name, size_t* out) const;
   bool array(size_t i, const char* name, Array<double>* out) const;
   bool array(size_t i, const char* name, Array<float>* out) const;
@@ -62,6 +80,8 @@ class Call {
     *out = static_cast<Enum>(value);
     return true;
   }
+  /// An array of ids or words, as `kind` says, that holds `count` of them: at ANNEX_ALLOW_BITS, so many bits.
+  bool filter(size_t i, AnnexFilterKind kind, size_t count, const void** data, size_t* bytes) const;
   /// n rows of `dim` dimensions: the array must hold exactly that.
   bool rows(size_t i, const char* name, AnnexInput type, size_t n, size_t dim, RowsArray* out) const;
   /// True when argument i is null or undefined. Throws nothing.
@@ -79,6 +99,8 @@ class Call {
   bool string(size_t i, const char* name, std::string* out) const;
 
  private:
+  /// Returns the data of the function.
+  void* read_arguments(napi_callback_info info);
   bool typed_array(size_t i, const char* name, napi_typedarray_type type, void** data, size_t* length) const;
   bool handle(size_t i, const char* kind, const napi_type_tag& tag, void** out) const;
 

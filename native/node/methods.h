@@ -26,6 +26,7 @@ napi_value ids(Call& call);
 
 napi_value search(Call& call);
 napi_value search_async(Call& call);
+napi_value bind_search(Call& call);
 
 napi_value open_writer(Call& call);
 napi_value append(Call& call);

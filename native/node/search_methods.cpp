@@ -41,27 +41,12 @@ struct SearchArguments {
 bool read_filter(const Call& call, SearchArguments* out) {
   AnnexSearch& search = out->search;
   AnnexFilterKind kind;
-  if (!call.code(kFilterKind, "filterKind", ANNEX_ALLOW_BITS, &kind)) return false;
-  search.filter_kind = kind;
-  if (kind == ANNEX_ALLOW_ALL) return true;
-  if (!call.count(kFilterCount, "filterCount", &search.filter_count)) return false;
-  size_t room;
-  if (kind == ANNEX_ALLOW_IDS) {
-    Array<double> ids;
-    if (!call.array(kFilter, "filter", &ids)) return false;
-    search.filter = ids.data;
-    room = ids.length;
-    out->filter_bytes = search.filter_count * sizeof(double);
-  } else {
-    Array<uint32_t> words;
-    if (!call.array(kFilter, "filter", &words)) return false;
-    search.filter = words.data;
-    room = words.length * 32;
-    out->filter_bytes = (search.filter_count + 31) / 32 * sizeof(uint32_t);
+  if (!call.code(kFilterKind, "filterKind", ANNEX_ALLOW_BITS, &kind) ||
+      (kind != ANNEX_ALLOW_ALL && !call.count(kFilterCount, "filterCount", &search.filter_count))) {
+    return false;
   }
-  return search.filter_count <= room ||
-         call.fail(ANNEX_INVALID_ARGUMENT, "addon: filterCount is %zu, the filter has room for %zu",
-                   search.filter_count, room);
+  search.filter_kind = kind;
+  return call.filter(kFilter, kind, search.filter_count, &search.filter, &out->filter_bytes);
 }
 
 bool read(const Call& call, SearchArguments* out) {
