@@ -160,15 +160,6 @@ ANNEX_INLINE void insert_key(uint64_t* keys, size_t size, uint64_t key) {
   _mm512_storeu_si512(keys + v, _mm512_min_epu64(here, _mm512_max_epu64(left, value)));
 }
 
-// How many of ascending keys are less than another, which is one of them.
-ANNEX_INLINE size_t count_less(const uint64_t* keys, uint64_t key) {
-  const __m512i value = _mm512_set1_epi64(static_cast<int64_t>(key));
-  for (size_t v = 0;; v += 8) {
-    const uint32_t less = _mm512_cmplt_epu64_mask(_mm512_loadu_si512(keys + v), value);
-    if (less != 0xff) return v + static_cast<size_t>(_mm_popcnt_u32(less));
-  }
-}
-
 inline size_t count_within(const uint64_t* keys, size_t n, uint64_t key) {
   const uint64_t* first = keys;
   for (; n > 32; n -= n / 2) first += (first[n / 2 - 1] <= key) * (n / 2);
@@ -249,7 +240,7 @@ inline size_t insert_keys_far(Candidates* candidates, const uint64_t* added, siz
     if (++size % 8 == 0) _mm512_storeu_si512(keys + size, none);
   }
   candidates->size = size;
-  return least < first ? count_less(keys, least) : candidates->next;
+  return least < first ? count_within(keys, size, least) - 1 : candidates->next;
 }
 
 inline size_t add_candidates(Candidates* candidates, const float* distances, uint32_t* slots, size_t n) {
