@@ -29,8 +29,7 @@ async function longestPause() {
 }
 
 const inPage = await runCases(annex);
-// A busy machine may hold the page as well, but hardly every time.
-const pause = Math.min(await longestPause(), await longestPause(), await longestPause());
+const pause = await longestPause();
 const worker = new Worker('./worker.mjs', { type: 'module' });
 const inWorker = await new Promise((resolve) => {
   worker.onmessage = ({ data }) => resolve(data);
