@@ -8,7 +8,7 @@ import {
   type SearchResult,
 } from 'annex';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
-import { byId, floats, integers, row } from './support/data.js';
+import { byId, floats, integers, row, uneven } from './support/data.js';
 import { itAnswersExactly } from './support/exact.js';
 import { expectFailure, expectNearest, failure, listed } from './support/expect.js';
 import { recallOf, recallOfSample, sample } from './support/sample.js';
@@ -169,6 +169,50 @@ describe('edges', () => {
       await expectFailure(call, 'INVALID_ARGUMENT', message);
     }
     await expectFailure(() => index.search([1, 2], 1, { efSearch: '9' } as never), 'INVALID_TYPE', /efSearch/);
+  });
+});
+
+// Codes spend their bits along the axes that tell rows apart: some of seven, some of four, some of none.
+describe('rows that spread unevenly', () => {
+  const [n, nq] = [2400, 60];
+
+  it.each([
+    ['l2', 100, 1, 0.97],
+    ['l2', 100, 3, 0.97],
+    ['cosine', 72, 1, 0.97],
+    ['ip', 200, 1.5, 0.9],
+    ['l2', 20, 0, 0.97],
+  ] as const)('%s, %d dimensions, by 1 / i^%d', async (metric, dim, fall, least) => {
+    const rows = uneven(n, dim, fall);
+    const queries = uneven(nq, dim, fall, 2);
+    const exact = keep(await FlatIndex.create({ dim, metric }));
+    exact.addSync(rows);
+    const index = keep(await HnswIndex.create({ dim, metric }));
+    // What is learnt of the rows is learnt anew as they become more.
+    for (const [from, to] of [
+      [0, 100],
+      [100, 900],
+      [900, n],
+    ] as const) {
+      await index.add(rows.subarray(from * dim, to * dim));
+    }
+    const recall = (filter?: readonly number[]): number =>
+      recallOf(
+        index.searchBatchSync(queries, 10, { efSearch: 64, filter }),
+        exact.searchBatchSync(queries, 10, { filter }),
+      );
+    expect(recall()).toBeGreaterThanOrEqual(least);
+    expect(recall(Array.from({ length: n / 4 }, (_, i) => 4 * i))).toBeGreaterThanOrEqual(least);
+
+    const found = index.searchBatchSync(queries, 10);
+    const reopened = keep((await openIndex(await index.toBytes())) as HnswIndex);
+    expect(reopened.searchBatchSync(queries, 10)).toEqual(found);
+    expect(Buffer.compare(await reopened.toBytes(), await index.toBytes())).toBe(0);
+    const gone = Array.from({ length: n / 10 }, (_, i) => 10 * i);
+    await index.remove(gone);
+    await exact.remove(gone);
+    await index.compact();
+    expect(recall()).toBeGreaterThanOrEqual(least);
   });
 });
 

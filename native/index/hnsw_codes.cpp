@@ -13,28 +13,56 @@ namespace {
 constexpr size_t kSample = 4096;
 constexpr size_t kStepRows = 16384 / kStepParts;
 constexpr size_t kSliceRows = 256;
+constexpr size_t kSpreadRows = 1024;  // of a step
 
 }  // namespace
 
-Status HnswCodes::learn(const RowStore& store, size_t rows, uint64_t seed) {
-  const size_t dim = store.shape().dim, sample = std::min(rows, kSample);
-  const DecodeFn decode = kernels().decode[static_cast<size_t>(store.shape().scalar)];
-  const Status status = coder.init(seed);
+size_t HnswCodes::take_row(const RowStore& store, size_t i, size_t count) {
+  const auto slot = static_cast<size_t>(uint64_t{i} * rows_ / count);
+  kernels().decode[static_cast<size_t>(store.shape().scalar)](store.row(slot), store.shape().dim, row_.data());
+  return slot;
+}
+
+Status HnswCodes::begin_learning(const RowStore& store, size_t rows, uint64_t seed) {
+  rows_ = rows;
+  sample_ = std::min(rows, kSample);
+  spread_ = 0;
+  Status status = coder.init(seed);
   if (status != Status::ok) return status;
-  Buffer<float> row;
-  if (!coder.begin(sample) || !row.resize(dim)) return out_of_memory(dim * 12 + sample * 4);
-  const auto slot_of = [&](size_t i) { return static_cast<size_t>(uint64_t{i} * rows / sample); };
-  for (size_t i = 0; i < sample; ++i) {
-    decode(store.row(slot_of(i)), dim, row.data());
-    coder.add_mean(row.data(), store.norm(slot_of(i)));
+  if (!coder.begin(sample_) || !row_.resize(store.shape().dim) || !work_.resize(coder.work_floats())) {
+    return out_of_memory(store.shape().dim * 20 + sample_ * 4);
+  }
+  for (size_t i = 0; i < sample_; ++i) {
+    const size_t slot = take_row(store, i, sample_);
+    coder.add_mean(row_.data(), store.norm(slot));
   }
   coder.end_mean();
-  for (size_t i = 0; i < sample; ++i) {
-    decode(store.row(slot_of(i)), dim, row.data());
-    if (!coder.add_spread(row.data(), store.norm(slot_of(i)))) return out_of_memory(sample * 4);
+  const size_t some = coder.axes_rows();
+  finding_axes_ = some != 0;
+  if (finding_axes_) status = coder.begin_axes(seed);
+  for (size_t i = 0; i < some && status == Status::ok; ++i) {
+    const size_t slot = take_row(store, i, some);
+    coder.add_to_axes(row_.data(), store.norm(slot), work_.data());
   }
+  return status;
+}
+
+Status HnswCodes::learn_step(const RowStore& store, const int32_t* cancel) {
+  if (finding_axes_) {
+    bool found = false;
+    const Status status = coder.find_axes(cancel, &found);
+    finding_axes_ = !found;
+    return status;
+  }
+  for (const size_t end = std::min(sample_, spread_ + kSpreadRows); spread_ < end; ++spread_) {
+    const size_t slot = take_row(store, spread_, sample_);
+    if (!coder.add_spread(row_.data(), store.norm(slot), work_.data())) return out_of_memory(sample_ * 4);
+  }
+  if (spread_ < sample_) return Status::ok;
   coder.end_spread();
-  learnt_from = rows;
+  learnt_from = rows_;
+  row_ = Buffer<float>();
+  work_ = Buffer<float>();
   return Status::ok;
 }
 
@@ -42,7 +70,7 @@ bool HnswCodes::encode(const RowStore& store, size_t begin, size_t end) {
   const size_t dim = store.shape().dim;
   const DecodeFn decode = kernels().decode[static_cast<size_t>(store.shape().scalar)];
   Buffer<float> work;
-  const size_t room = 2 * coder.rotated_dim();
+  const size_t room = coder.work_floats();
   if (!work.resize(room + dim)) return false;
   for (size_t slot = begin; slot < end; ++slot) {
     decode(store.row(slot), dim, work.data() + room);

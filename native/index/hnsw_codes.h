@@ -10,8 +10,10 @@ namespace annex {
 struct HnswCodes {
   HnswCodes(Metric metric, size_t dim) : coder(metric, dim), codes(coder.code_bytes()) {}
 
-  /// Learns from rows spread evenly over the first `rows` of the store.
-  Status learn(const RowStore& store, size_t rows, uint64_t seed);
+  /// Learns from rows spread evenly over the first `rows` of the store, which stay as they are, in steps.
+  Status begin_learning(const RowStore& store, size_t rows, uint64_t seed);
+  Status learn_step(const RowStore& store, const int32_t* cancel);
+  bool learnt() const { return learnt_from != 0; }
   /// True when `rows` rows are so many more than it learnt from that it should be made anew.
   bool outgrown(size_t rows) const { return learnt_from < kAmple && rows >= learnt_from + learnt_from / 2 + 16; }
   /// Codes rows [begin, end) of the store; there is room. False: out of memory.
@@ -26,6 +28,13 @@ struct HnswCodes {
 
  private:
   static constexpr size_t kAmple = 65536;
+
+  /// Of the rows that are being learnt from, the i-th of `count` as floats; returns its slot.
+  size_t take_row(const RowStore& store, size_t i, size_t count);
+
+  size_t rows_ = 0, sample_ = 0, spread_ = 0;
+  bool finding_axes_ = false;
+  Buffer<float> row_, work_;
 };
 
 }  // namespace annex

@@ -150,13 +150,13 @@ Status HnswCompactWriter::copy() {
 
 Status HnswCompactWriter::code() {
   const size_t n = old_of_.size();
-  if (done_ == 0) {
+  if (next_->codes == nullptr) {
     const RowShape& shape = next_->rows.shape();
     next_->codes.reset(new (std::nothrow) HnswCodes(shape.metric, shape.dim));
     if (next_->codes == nullptr || !next_->codes->codes.reserve(n)) return out_of_memory(n * shape.dim / 2);
-    const Status status = next_->codes->learn(next_->rows, n, index_.options_.seed);
-    if (status != Status::ok) return status;
+    return next_->codes->begin_learning(next_->rows, n, index_.options_.seed);
   }
+  if (!next_->codes->learnt()) return next_->codes->learn_step(next_->rows, nullptr);
   const Status status = next_->codes->encode_part(next_->rows, &done_, n, nullptr);
   if (status != Status::ok || done_ < n) return status;
   done_ = 0;

@@ -15,7 +15,7 @@ struct SpaceMemory {
   Buffer<uint8_t> codes;     // a query as int8
   Buffer<const void*> rows;  // of one call
   [[nodiscard]] bool prepare(size_t dim, size_t most_rows) {
-    return work.resize(2 * FastRotation::padded(dim) + dim) && codes.resize((dim + 127) / 128 * 128) &&
+    return work.resize(NibbleCoder::work_floats(dim) + dim) && codes.resize((dim + 127) / 128 * 128) &&
            (rows.size() >= most_rows || rows.resize(most_rows));
   }
 };
@@ -79,7 +79,7 @@ class NibbleSpace {
   void set_row(uint32_t slot) { query_ = coder_.query_of(codes_.item(slot), memory_.work.data(), room()); }
   void set_new_row(uint32_t slot) {
     const RowShape& shape = rows_.shape();
-    float* decoded = memory_.work.data() + 2 * coder_.rotated_dim();
+    float* decoded = memory_.work.data() + coder_.work_floats();
     kernels().decode[static_cast<size_t>(shape.scalar)](rows_.row(slot), shape.dim, decoded);
     set_query(decoded, rows_.norm(slot));
   }

@@ -104,7 +104,7 @@ Status HnswWriter::open() {
     const RowShape& shape = state.rows.shape();
     codes_.reset(new (std::nothrow) HnswCodes(shape.metric, shape.dim));
     if (codes_ == nullptr || !codes_->codes.reserve(nodes())) return out_of_memory(nodes() * shape.dim / 2);
-    const Status status = codes_->learn(state.rows, nodes(), options.seed);
+    const Status status = codes_->begin_learning(state.rows, nodes(), options.seed);
     if (status != Status::ok) return status;
   }
   coded_ = anew ? 0 : old_nodes();
@@ -118,6 +118,7 @@ Status HnswWriter::open() {
 Status HnswWriter::code(const int32_t* cancel) {
   HnswState& state = index_.state_;
   HnswCodes& codes = codes_ != nullptr ? *codes_ : *state.codes;
+  if (!codes.learnt()) return codes.learn_step(state.rows, cancel);
   const Status status = codes.encode_part(state.rows, &coded_, nodes(), cancel);
   if (status != Status::ok) return status;
   if (coded_ == nodes()) stage_ = Stage::link;

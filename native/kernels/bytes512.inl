@@ -18,8 +18,7 @@ ANNEX_INLINE Bytes flip_signs(Bytes a) { return {_mm512_xor_si512(a.v, _mm512_se
 ANNEX_INLINE Bytes bit_xor(Bytes a, Bytes b) { return {_mm512_xor_si512(a.v, b.v)}; }
 ANNEX_INLINE Bytes bit_and(Bytes a, Bytes b) { return {_mm512_and_si512(a.v, b.v)}; }
 ANNEX_INLINE Bytes bit_or(Bytes a, Bytes b) { return {_mm512_or_si512(a.v, b.v)}; }
-ANNEX_INLINE Bytes low_nibbles(Bytes a) { return {_mm512_and_si512(a.v, _mm512_set1_epi8(15))}; }
-ANNEX_INLINE Bytes high_nibbles(Bytes a) { return {_mm512_and_si512(_mm512_srli_epi16(a.v, 4), _mm512_set1_epi8(15))}; }
+ANNEX_INLINE Bytes shift_nibbles(Bytes a) { return {_mm512_srli_epi16(a.v, 4)}; }
 
 ANNEX_INLINE __m512i distance_u8(Bytes a, Bytes b) {
   return _mm512_or_si512(_mm512_subs_epu8(a.v, b.v), _mm512_subs_epu8(b.v, a.v));

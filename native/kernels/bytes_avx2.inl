@@ -32,8 +32,7 @@ ANNEX_INLINE Ints add_dot_i8(Ints acc, Bytes q, Bytes x) {
   const __m256i xe = _mm256_srai_epi16(_mm256_slli_epi16(x.v, 8), 8), xo = _mm256_srai_epi16(x.v, 8);
   return add_products(add_products(acc, qe, xe), qo, xo);
 }
-ANNEX_INLINE Bytes low_nibbles(Bytes a) { return {_mm256_and_si256(a.v, _mm256_set1_epi8(15))}; }
-ANNEX_INLINE Bytes high_nibbles(Bytes a) { return {_mm256_and_si256(_mm256_srli_epi16(a.v, 4), _mm256_set1_epi8(15))}; }
+ANNEX_INLINE Bytes shift_nibbles(Bytes a) { return {_mm256_srli_epi16(a.v, 4)}; }
 ANNEX_INLINE Ints add_dot_nibbles(Ints acc, Bytes q, Bytes x) {
   return add_products(acc, _mm256_maddubs_epi16(x.v, q.v), _mm256_set1_epi16(1));
 }

@@ -195,6 +195,27 @@ inline QuantizedFloats quantize(const float* x, const float* y, size_t n, int8_t
   return result;
 }
 
+// P panels, whose sums stay in registers.
+template <int P>
+ANNEX_INLINE void project_panels(const float* x, size_t dim, const float* axes, float* y) {
+  Lanes sums[P];
+  unroll<P>([&](auto p) ANNEX_INLINE_LAMBDA { sums[p] = zeros(); });
+  for (size_t d = 0; d < dim; d++) {
+    const Lanes element = fill(x[d]);
+    unroll<P>([&](auto p) ANNEX_INLINE_LAMBDA {
+      sums[p] = add(sums[p], mul(element, load_f32(axes + (p * dim + d) * kPanelRows)));
+    });
+  }
+  unroll<P>([&](auto p) ANNEX_INLINE_LAMBDA { store_f32(y + p * kPanelRows, sums[p]); });
+}
+
+inline void project(const float* x, size_t dim, const float* axes, size_t panels, float* y) {
+  constexpr int P = 4;
+  size_t i = 0;
+  for (; i + P <= panels; i += P) project_panels<P>(x, dim, axes + i * dim * kPanelRows, y + i * kPanelRows);
+  for (; i < panels; i++) project_panels<1>(x, dim, axes + i * dim * kPanelRows, y + i * kPanelRows);
+}
+
 inline size_t first_nonfinite(const float* x, size_t n) {
   size_t i = 0;
   for (; i + 16 <= n; i += 16) {

@@ -126,13 +126,15 @@ using EncodeFn = void (*)(const float* x, size_t dim, void* row);
 /// Widens one row to float: exact for f32, f16, bf16, i8, u8; fma(step, code, lo) for sq8. Null for bits.
 using DecodeFn = void (*)(const void* row, size_t dim, float* x);
 
-/// Rows of 4-bit codes (0…15): lines of 64 bytes; byte j of line l holds code 128 l + j in its lower half and code
-/// 128 l + 64 + j in its upper half. Codes beyond the dimension are 0.
+/// Rows of codes of four bits, and of seven: lines of 64 bytes; byte j of line l holds code 128 l + j in its lower half
+/// and code 128 l + 64 + j in its upper half, or code 128 l + j alone. Masks tell which: 64 of a line for its bytes,
+/// then 64 for these shifted right by four, either 15 and 15 or 127 and 0. Codes beyond the dimension are 0.
 inline constexpr size_t kNibbleLine = 64;
 
-/// A query against them: 128 × lines int8 values (-127…127), and what makes of the sums a value.
+/// A query against them: 128 × lines int8 values (-127…127), as many masks, and what makes of the sums a value.
 struct NibbleRowsQuery {
   const int8_t* codes;
+  const uint8_t* masks;
   float base, dot, square;
 };
 
@@ -156,6 +158,10 @@ struct QuantizedFloats {
 /// in sixteen lanes, never fused, and summed by the tree.
 using QuantizeFn = QuantizedFloats (*)(const float* x, const float* y, size_t n, int8_t* codes);
 
+/// y[r] = Σ x[d] × axis r at d, for the rows of `panels` float panels. Products and sums are rounded one by one, from
+/// the first d to the last, so every ISA has the same.
+using ProjectFn = void (*)(const float* x, size_t dim, const float* axes, size_t panels, float* y);
+
 struct Kernels {
   const char* name;                 // "scalar", "avx2", "avx512", "avx512vnni", "neon", "wasm128" …
   ScanFn scan[kScalars][kOps];      // null where the pair has no meaning
@@ -170,6 +176,7 @@ struct Kernels {
   EncodeFn encode[kScalars];
   DecodeFn decode[kScalars];
   QuantizeFn quantize;
+  ProjectFn project;
   /// Index of the first NaN or ±Infinity in x[0…n), or n.
   size_t (*first_nonfinite)(const float* x, size_t n);
   /// Writes the indices i with !(x[i] > limit), ascending, to out (room for n); returns how many.

@@ -7,10 +7,12 @@ ANNEX_INLINE void nibble_block(const NibbleRowsQuery& query, const uint8_t* cons
   unroll<R>([&](auto r) ANNEX_INLINE_LAMBDA { dots[r] = squares[r] = no_ints(); });
   for (size_t line = 0; line < lines; line++) {
     const int8_t* q = query.codes + 2 * kNibbleLine * line;
+    const uint8_t* m = query.masks + 2 * kNibbleLine * line;
     for (size_t i = 0; i < kNibbleLine; i += kByteLanes) {
       const QueryNibbles part = query_nibbles(q + i, q + kNibbleLine + i);
+      const Nibbles masks = nibble_masks(m + i, m + kNibbleLine + i);
       unroll<R>([&](auto r) ANNEX_INLINE_LAMBDA {
-        const Nibbles x = load_nibbles(rows[r] + kNibbleLine * line + i);
+        const Nibbles x = load_nibbles(rows[r] + kNibbleLine * line + i, masks);
         dots[r] = add_products(dots[r], part, x);
         if constexpr (kSquares) squares[r] = add_squares(squares[r], x);
       });
@@ -79,8 +81,10 @@ ANNEX_INLINE void nibble_products(const NibbleRowsQuery* queries, const uint8_t*
   unroll<Q * R>([&](auto i) ANNEX_INLINE_LAMBDA { dots[i] = no_ints(); });
   for (size_t at = 0; at < lines * kNibbleLine; at += kByteLanes) {
     const size_t in_line = at % kNibbleLine, half = 2 * at - in_line;
+    const uint8_t* m = queries->masks + half;
+    const Nibbles masks = nibble_masks(m, m + kNibbleLine);
     Nibbles x[R];
-    unroll<R>([&](auto r) ANNEX_INLINE_LAMBDA { x[r] = load_nibbles(rows[r] + at); });
+    unroll<R>([&](auto r) ANNEX_INLINE_LAMBDA { x[r] = load_nibbles(rows[r] + at, masks); });
     unroll<Q>([&](auto q) ANNEX_INLINE_LAMBDA {
       const int8_t* codes = queries[q].codes + half;
       const QueryNibbles part = query_nibbles(codes, codes + kNibbleLine);
@@ -91,11 +95,14 @@ ANNEX_INLINE void nibble_products(const NibbleRowsQuery* queries, const uint8_t*
 }
 
 template <int R>
-ANNEX_INLINE void nibble_squares(const uint8_t* const* rows, size_t lines, int32_t* out) {
+ANNEX_INLINE void nibble_squares(const uint8_t* masks, const uint8_t* const* rows, size_t lines, int32_t* out) {
   Ints squares[R];
   unroll<R>([&](auto r) ANNEX_INLINE_LAMBDA { squares[r] = no_ints(); });
   for (size_t at = 0; at < lines * kNibbleLine; at += kByteLanes) {
-    unroll<R>([&](auto r) ANNEX_INLINE_LAMBDA { squares[r] = add_squares(squares[r], load_nibbles(rows[r] + at)); });
+    const uint8_t* m = masks + 2 * at - at % kNibbleLine;
+    const Nibbles part = nibble_masks(m, m + kNibbleLine);
+    unroll<R>([&](auto r)
+                  ANNEX_INLINE_LAMBDA { squares[r] = add_squares(squares[r], load_nibbles(rows[r] + at, part)); });
   }
   sum_rows<R>(squares, out);
 }
@@ -109,7 +116,7 @@ ANNEX_INLINE void nibble_tiles(const NibbleRowsQuery* queries, size_t nq, const 
   int32_t squares[kTiledRows] = {};
   for (size_t i = 0; i < n; i += R) {
     const size_t row = i < n - R ? i : n - R;
-    if constexpr (kSquares) nibble_squares<R>(rows + row, lines, squares + row);
+    if constexpr (kSquares) nibble_squares<R>(queries->masks, rows + row, lines, squares + row);
     for (size_t j = 0; j < nq; j += Q) {
       const size_t from = j < nq - Q ? j : nq - Q;
       int32_t dots[Q * R];

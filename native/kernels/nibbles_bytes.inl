@@ -10,9 +10,10 @@ struct Nibbles {
 ANNEX_INLINE QueryNibbles query_nibbles(const int8_t* low, const int8_t* high) {
   return {load_row(low), load_row(high)};
 }
-ANNEX_INLINE Nibbles load_nibbles(const uint8_t* p) {
+ANNEX_INLINE Nibbles nibble_masks(const uint8_t* low, const uint8_t* high) { return {load_row(low), load_row(high)}; }
+ANNEX_INLINE Nibbles load_nibbles(const uint8_t* p, const Nibbles& masks) {
   const Bytes x = load_row(p);
-  return {low_nibbles(x), high_nibbles(x)};
+  return {bit_and(x, masks.low), bit_and(shift_nibbles(x), masks.high)};
 }
 ANNEX_INLINE Ints add_products(Ints acc, const QueryNibbles& q, const Nibbles& x) {
   return add_dot_nibbles(add_dot_nibbles(acc, q.low, x.low), q.high, x.high);

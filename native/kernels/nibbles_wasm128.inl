@@ -13,10 +13,14 @@ ANNEX_INLINE QueryNibbles query_nibbles(const int8_t* low, const int8_t* high) {
   return {{wasm_i16x8_shr(wasm_i16x8_shl(a, 8), 8), wasm_i16x8_shr(wasm_i16x8_shl(b, 8), 8), wasm_i16x8_shr(a, 8),
            wasm_i16x8_shr(b, 8)}};
 }
-ANNEX_INLINE Nibbles load_nibbles(const uint8_t* p) {
-  const v128_t x = wasm_v128_load(p), mask = wasm_i16x8_splat(15);
-  return {{wasm_v128_and(x, mask), wasm_v128_and(wasm_u16x8_shr(x, 4), mask), wasm_v128_and(wasm_u16x8_shr(x, 8), mask),
-           wasm_u16x8_shr(x, 12)}};
+ANNEX_INLINE Nibbles nibble_masks(const uint8_t* low, const uint8_t* high) {
+  const v128_t a = wasm_v128_load(low), b = wasm_v128_load(high), byte = wasm_i16x8_splat(255);
+  return {{wasm_v128_and(a, byte), wasm_v128_and(b, byte), wasm_u16x8_shr(a, 8), wasm_u16x8_shr(b, 8)}};
+}
+ANNEX_INLINE Nibbles load_nibbles(const uint8_t* p, const Nibbles& masks) {
+  const v128_t x = wasm_v128_load(p);
+  return {{wasm_v128_and(x, masks.words[0]), wasm_v128_and(wasm_u16x8_shr(x, 4), masks.words[1]),
+           wasm_v128_and(wasm_u16x8_shr(x, 8), masks.words[2]), wasm_v128_and(wasm_u16x8_shr(x, 12), masks.words[3])}};
 }
 ANNEX_INLINE Ints add_products(Ints acc, const v128_t (&q)[4], const v128_t (&x)[4]) {
   const v128_t a = wasm_i32x4_add(wasm_i32x4_dot_i16x8(q[0], x[0]), wasm_i32x4_dot_i16x8(q[1], x[1]));

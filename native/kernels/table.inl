@@ -34,6 +34,7 @@ constexpr Kernels make_table(const char* name) {
   k.decode[at(Scalar::i8)] = decode<ByteRow<Scalar::i8>>;
   k.decode[at(Scalar::u8)] = decode<ByteRow<Scalar::u8>>;
   k.quantize = quantize;
+  k.project = project;
   k.first_nonfinite = first_nonfinite;
   k.select_le = select_le;
   k.nearest = nearest_table();

@@ -244,15 +244,12 @@ ANNEX_INLINE Ints add_dot_i8(Ints acc, Bytes q, Bytes x) {
   ANNEX_EACH acc.v += static_cast<int8_t>(q.v[j]) * static_cast<int8_t>(x.v[j]);
   return acc;
 }
-ANNEX_INLINE Bytes low_nibbles(Bytes a) {
-  ANNEX_EACH a.v[j] &= 15;
-  return a;
-}
-ANNEX_INLINE Bytes high_nibbles(Bytes a) {
+// By four bits; what comes into the upper half is of no account.
+ANNEX_INLINE Bytes shift_nibbles(Bytes a) {
   ANNEX_EACH a.v[j] = static_cast<uint8_t>(a.v[j] >> 4);
   return a;
 }
-// q is signed, x within 0 … 15.
+// q is signed, x within 0 … 127.
 ANNEX_INLINE Ints add_dot_nibbles(Ints acc, Bytes q, Bytes x) { return add_dot_i8(acc, q, x); }
 ANNEX_INLINE Ints add_l2_u8(Ints acc, Bytes q, Bytes x) {
   ANNEX_EACH acc.v += (q.v[j] - x.v[j]) * (q.v[j] - x.v[j]);

@@ -39,8 +39,7 @@ ANNEX_INLINE Bytes load_row(const void* p) { return {vld1q_u8(static_cast<const 
 ANNEX_INLINE Bytes load_row(const void* p, size_t n) { return load_row(PaddedBytes<16>(p, n).bytes); }
 ANNEX_INLINE Ints no_ints() { return {vdupq_n_u32(0)}; }
 ANNEX_INLINE Bytes flip_signs(Bytes a) { return {veorq_u8(a.v, vdupq_n_u8(128))}; }
-ANNEX_INLINE Bytes low_nibbles(Bytes a) { return {vandq_u8(a.v, vdupq_n_u8(15))}; }
-ANNEX_INLINE Bytes high_nibbles(Bytes a) { return {vshrq_n_u8(a.v, 4)}; }
+ANNEX_INLINE Bytes shift_nibbles(Bytes a) { return {vshrq_n_u8(a.v, 4)}; }
 ANNEX_INLINE Bytes bit_xor(Bytes a, Bytes b) { return {veorq_u8(a.v, b.v)}; }
 ANNEX_INLINE Bytes bit_and(Bytes a, Bytes b) { return {vandq_u8(a.v, b.v)}; }
 ANNEX_INLINE Bytes bit_or(Bytes a, Bytes b) { return {vorrq_u8(a.v, b.v)}; }

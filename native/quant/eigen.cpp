@@ -13,6 +13,9 @@ constexpr double kRotationWork = 8;  // multiply-adds that an element costs in s
 constexpr size_t kMostIterations = 60;
 constexpr double kEpsilon = 0x1p-44;
 
+// Correctly rounded everywhere, as std::hypot is not; squares of floats neither overflow nor vanish.
+double length(double a, double b) { return std::sqrt(a * a + b * b); }
+
 }  // namespace
 
 Status SymmetricEigen::begin(const float* a, size_t dim) {
@@ -89,13 +92,13 @@ void SymmetricEigen::iterate(size_t l, double* work) {
     size_t m = l;
     while (m + 1 < n && std::abs(e[m]) > kEpsilon * (std::abs(d[m]) + std::abs(d[m + 1]))) ++m;
     if (m == l) return;
-    double g = (d[l + 1] - d[l]) / (2 * e[l]), r = std::hypot(g, 1.0);
+    double g = (d[l + 1] - d[l]) / (2 * e[l]), r = length(g, 1.0);
     g = d[m] - d[l] + e[l] / (g + std::copysign(r, g));
     double s = 1, c = 1, p = 0;
     size_t i = m;
     while (i-- > l) {
       const double f = s * e[i], b = c * e[i];
-      r = std::hypot(f, g);
+      r = length(f, g);
       e[i + 1] = r;
       if (r == 0) {
         d[i + 1] -= p;

@@ -181,6 +181,7 @@ inline std::vector<Seed> seeds() {
   add("flat_bf16", with(flat, {{ANNEX_KEY_STORAGE, ANNEX_STORE_BF16}, {ANNEX_KEY_METRIC, ANNEX_IP}}), 6, 3, true,
       false);
   add("flat_i8", with(flat, {{ANNEX_KEY_STORAGE, ANNEX_STORE_I8}}), 7, 3, false, true);
+  add("hnsw_axes", hnsw, 12, 100, true, true);
   return out;
 }
 

@@ -252,6 +252,33 @@ void test_quantize() {
   }
 }
 
+// Products and sums one by one, in order.
+void test_project() {
+  Random random(10);
+  for (const size_t dim : {1, 2, 16, 100, 128, 256, 1000}) {
+    for (const size_t panels : {1, 2, 3, 4, 5, 8, 9, 16}) {
+      for (const Look look : kLooks) {
+        Guarded x(4 * dim), axes(panels * annex::float_panel_bytes(dim)), y(panels * 16 * 4);
+        for (size_t d = 0; d < dim; d++) x.as<float>()[d] = value(random, look);
+        for (size_t i = 0; i < panels * dim * 16; i++) axes.as<float>()[i] = value(random, Look::normal);
+        std::vector<float> expected(panels * 16, 0.0f);
+        for (size_t r = 0; r < expected.size(); r++) {
+          for (size_t d = 0; d < dim; d++) {
+            const float product = x.as<float>()[d] * axes.as<float>()[(r / 16 * dim + d) * 16 + r % 16];
+            expected[r] += product;
+          }
+        }
+        for (const Kernels* k : tables) {
+          k->project(x.as<float>(), dim, axes.as<float>(), panels, y.as<float>());
+          for (size_t r = 0; r < expected.size(); r++) {
+            check(reference::same(y.as<float>()[r], expected[r]), *k, describe("project", Scalar::f32, dim, panels, r));
+          }
+        }
+      }
+    }
+  }
+}
+
 // ---- panels ----
 
 void test_pack(Scalar s, size_t dim, size_t n, Random& random) {
@@ -511,15 +538,15 @@ void test_crc() {
 }
 
 // Several queries × rows: what each query gets by itself.
-void test_nibble_tile(const Kernels& k, Random& random, const std::vector<const void*>& rows, size_t lines,
-                      float square) {
+void test_nibble_tile(const Kernels& k, Random& random, const std::vector<const void*>& rows, const uint8_t* masks,
+                      size_t lines, float square) {
   const size_t n = rows.size(), bytes = 2 * lines * annex::kNibbleLine;
   for (const size_t nq : {1, 3, 4, 5, 8, 11}) {
     std::vector<int8_t> codes(nq * bytes);
     for (int8_t& code : codes) code = static_cast<int8_t>(static_cast<int>(random.below(255)) - 127);
     std::vector<annex::NibbleRowsQuery> queries(nq);
     for (size_t q = 0; q < nq; ++q) {
-      queries[q] = {&codes[q * bytes], static_cast<float>(q), 0.5f + static_cast<float>(q), square};
+      queries[q] = {&codes[q * bytes], masks, static_cast<float>(q), 0.5f + static_cast<float>(q), square};
     }
     std::vector<float> out(nq * n), alone(n);
     k.tile_nibbles(queries.data(), nq, rows.data(), n, lines, out.data());
@@ -531,11 +558,24 @@ void test_nibble_tile(const Kernels& k, Random& random, const std::vector<const 
   }
 }
 
-// Four-bit codes: the sums are exact, and what is made of them is computed in one order.
-void test_nibbles() {
+// Masks of all codes of four bits, or of sixteens in turns of four, of seven and of none.
+std::vector<uint8_t> nibble_masks(Random& random, size_t lines, bool mixed) {
+  std::vector<uint8_t> masks(2 * annex::kNibbleLine * lines, 15);
+  for (size_t i = 0; mixed && i < masks.size(); i += 16) {
+    const size_t kind = i / annex::kNibbleLine % 2 == 0 ? random.below(3) : 2;
+    if (kind == 2) continue;
+    std::fill_n(&masks[i], 16, kind == 0 ? 127 : 0);
+    std::fill_n(&masks[i + annex::kNibbleLine], 16, 0);
+  }
+  return masks;
+}
+
+// Codes of four and of seven bits: the sums are exact, and what is made of them is computed in one order.
+void test_nibbles(bool mixed) {
   Random random(11);
   for (const size_t lines : {1, 2, 3, 7, 24}) {
     const size_t bytes = lines * annex::kNibbleLine;
+    const std::vector<uint8_t> masks = nibble_masks(random, lines, mixed);
     for (const size_t n : {1, 2, 3, 4, 7, 8, 9, 33, 66, 131}) {
       std::vector<uint8_t> codes(n * bytes);
       for (uint8_t& byte : codes) byte = static_cast<uint8_t>(random.below(3) == 0 ? 255 : random.below(256));
@@ -545,7 +585,7 @@ void test_nibbles() {
       std::vector<const void*> rows(n);
       for (size_t i = 0; i < n; ++i) rows[i] = &codes[i * bytes];
       for (const float square : {0.0f, 1.5f}) {
-        const annex::NibbleRowsQuery prepared{query.data(), 0.25f, -0.125f, square};
+        const annex::NibbleRowsQuery prepared{query.data(), masks.data(), 0.25f, -0.125f, square};
         for (const Kernels* k : tables) {
           std::vector<float> out(n);
           k->gather_nibbles(prepared, rows.data(), n, lines, out.data());
@@ -554,14 +594,14 @@ void test_nibbles() {
             for (size_t d = 0; d < 2 * bytes; ++d) {
               const size_t line = d / (2 * annex::kNibbleLine), place = d % annex::kNibbleLine;
               const int byte = codes[i * bytes + line * annex::kNibbleLine + place];
-              const int code = d / annex::kNibbleLine % 2 == 0 ? byte & 15 : byte >> 4;
+              const int code = (d / annex::kNibbleLine % 2 == 0 ? byte : byte >> 4) & masks[d];
               dot += query[d] * code;
               squares += code * code;
             }
             const float expected = 0.25f + -0.125f * static_cast<float>(dot) + square * static_cast<float>(squares);
             check(out[i] == expected, *k, "nibbles lines " + std::to_string(lines) + " n " + std::to_string(n));
           }
-          test_nibble_tile(*k, random, rows, lines, square);
+          test_nibble_tile(*k, random, rows, masks.data(), lines, square);
         }
       }
     }
@@ -580,10 +620,12 @@ int main(int argc, char** argv) {
   test_all_rows();
   test_codecs();
   test_quantize();
+  test_project();
   test_panels();
   test_arrays();
   test_crc();
-  test_nibbles();
+  test_nibbles(false);
+  test_nibbles(true);
   std::printf("kernels_test: %zu checks, %zu failed, tables: %s\n", testing::checks.load(), testing::failures.load(),
               names.c_str());
   return testing::failures == 0 ? 0 : 1;

@@ -17,6 +17,20 @@ export function floats(n: number, dim: number, seed = 1): Float32Array {
   return Float32Array.from({ length: n * dim }, () => 2 * next() - 1);
 }
 
+/** n × dim floats that spread less along each further axis, by `fall`; the axes are the same for each seed. */
+export function uneven(n: number, dim: number, fall: number, seed = 1): Float32Array {
+  const axes = floats(dim, dim, 99);
+  const next = random(seed);
+  const out = new Float32Array(n * dim);
+  for (let i = 0; i < n; i++) {
+    for (let a = 0; a < dim; a++) {
+      const along = (2 * next() - 1) / (a + 1) ** fall;
+      for (let d = 0; d < dim; d++) out[i * dim + d]! += along * axes[a * dim + d]!;
+    }
+  }
+  return out;
+}
+
 /** n × width integers in [low, high], in an array of the given type. */
 export function integers<T extends Rows>(out: T, low: number, high: number, seed = 1): T {
   const next = random(seed);

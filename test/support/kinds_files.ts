@@ -31,6 +31,7 @@ export const RECIPES: Readonly<Record<string, { readonly kind: keyof Classes; re
     options: { dim: 16, metric: 'cosine', storage: { codec: 'rabitq', bits: 3 }, rerank: 'f32', seed: 3 },
   },
   hnsw: { kind: 'HnswIndex', options: { dim: 20, M: 6 } },
+  hnsw_axes: { kind: 'HnswIndex', options: { dim: 12, M: 4, metric: 'cosine' } },
   hnsw_plain: { kind: 'HnswIndex', options: { dim: 8, M: 4, layout: 'plain', metric: 'cosine' } },
   hnsw_f16: { kind: 'HnswIndex', options: { dim: 8, M: 4, storage: 'f16', rerank: 'f32' } },
   hnsw_bf16: { kind: 'HnswIndex', options: { dim: 8, M: 4, storage: 'bf16', metric: 'l1' } },
