@@ -19,8 +19,10 @@ export interface GraphOptions {
    */
   rerank?: Rerank | undefined;
   /**
-   * `plain` keeps links and rows; `codes` keeps four-bit codes of the rows besides (dim / 2 bytes a row), by which the
-   * graph is walked: faster, for float storages under l2, ip and cosine. `auto` (default) keeps them where they pay.
+   * `plain` keeps links and rows; `codes` keeps codes of some four bits a dimension besides (64 bytes a row for each 128
+   * dimensions), by which the graph is walked: faster, for float storages under l2, ip and cosine. Where rows spread far
+   * more along some directions than along others, the codes are finer along those. `auto` (default) keeps codes where
+   * they pay.
    */
   layout?: Layout | undefined;
   /** Seed of everything random, a whole number below 2^53; default 0. The same seed, rows and options build the same graph. */

@@ -65,7 +65,7 @@ typedef enum AnnexStorage {
 } AnnexStorage;
 typedef enum AnnexRotation { ANNEX_ROTATION_NONE = 0, ANNEX_ROTATION_OPQ = 1, ANNEX_ROTATION_RANDOM = 2 } AnnexRotation;
 typedef enum AnnexCoarse { ANNEX_COARSE_FLAT = 0, ANNEX_COARSE_HNSW = 1 } AnnexCoarse;
-/* hnsw: PLAIN keeps links and rows; CODES keeps four-bit codes of the rows besides, by which the graph is walked. */
+/* hnsw: PLAIN keeps links and rows; CODES keeps codes of the rows besides, by which the graph is walked. */
 typedef enum AnnexLayout { ANNEX_LAYOUT_AUTO = 0, ANNEX_LAYOUT_PLAIN = 1, ANNEX_LAYOUT_CODES = 2 } AnnexLayout;
 typedef enum AnnexSidecar { ANNEX_SIDECAR_AUTO = 0, ANNEX_SIDECAR_NONE = 1, ANNEX_SIDECAR_I8 = 2 } AnnexSidecar;
 

@@ -1,5 +1,5 @@
-// The four-bit codes of all rows of a graph, with what they were coded by. Made anew when the index has outgrown the
-// sample that centre and step were found from.
+// The codes of all rows of a graph (quant/nibbles.h), with what they were coded by. Made anew when the index has
+// outgrown the sample that centre, axes and step were found from.
 #pragma once
 #include "base/blocks.h"
 #include "index/row_store.h"

@@ -1,5 +1,5 @@
 // Distances as a walk through a graph needs them: from one query, or from one row, to rows by slot. Two kinds: the
-// distances of the rows themselves (RowSpace), and estimates from four-bit codes (NibbleSpace).
+// distances of the rows themselves (RowSpace), and estimates from codes (NibbleSpace).
 #pragma once
 #include "base/blocks.h"
 #include "base/prefetch.h"

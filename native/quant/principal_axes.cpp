@@ -188,17 +188,22 @@ Status AxesTrainer::choose() {
   if (bytes == 0) return Status::ok;
   Buffer<float> axes;
   if (!axes.resize_zeroed((bytes + nibbles) * dim_)) return out_of_memory((bytes + nibbles) * dim_ * 4);
-  mix(order.data(), 0, std::min(bytes, dim_), bytes, axes.data());
-  if (nibbles != 0) mix(order.data(), bytes, std::min(nibbles, dim_ - bytes), nibbles, axes.data() + bytes * dim_);
+  Status status = mix(order.data(), 0, std::min(bytes, dim_), bytes, axes.data());
+  if (nibbles != 0 && status == Status::ok) {
+    status = mix(order.data(), bytes, std::min(nibbles, dim_ - bytes), nibbles, axes.data() + bytes * dim_);
+  }
+  if (status != Status::ok) return status;
   (void)axes_.set(dim_, lines_, bytes, nibbles, static_cast<Buffer<float>&&>(axes));
   return Status::ok;
 }
 
 // A group of axes, rotated among themselves: then rows spread over all of them alike, and one step serves.
-void AxesTrainer::mix(const uint32_t* order, size_t first, size_t count, size_t group, float* panels) const {
+Status AxesTrainer::mix(const uint32_t* order, size_t first, size_t count, size_t group, float* panels) const {
   FastRotation rotation;
   Buffer<float> along;
-  if (rotation.create(group, seed_ ^ group) != Status::ok || !along.resize(group)) return;
+  const Status status = rotation.create(group, seed_ ^ group);
+  if (status != Status::ok) return status;
+  if (!along.resize(group)) return out_of_memory(group * sizeof(float));
   for (size_t d = 0; d < dim_; ++d) {
     std::memset(along.data(), 0, group * sizeof(float));
     for (size_t i = 0; i < count; ++i) along[i] = eigen_.vector(order[first + i])[d];
@@ -207,6 +212,7 @@ void AxesTrainer::mix(const uint32_t* order, size_t first, size_t count, size_t 
       panels[i / kPanelRows * dim_ * kPanelRows + d * kPanelRows + i % kPanelRows] = along[i];
     }
   }
+  return Status::ok;
 }
 
 }  // namespace annex

@@ -45,7 +45,7 @@ class AxesTrainer {
   /// As many rows as are learnt from, of `sample`.
   static size_t rows_of(size_t sample) { return sample < kRows ? sample : kRows; }
 
-  /// `step_of`: steps of codes of four and of seven bits, in spreads of a rotated dimension.
+  /// `rows` will be added. Steps of codes are in standard deviations along an axis.
   Status begin(size_t dim, size_t lines, size_t rows, float nibble_step, float byte_step, uint64_t seed);
   void add(const float* centered);
   /// The next part, some tens of milliseconds of one thread at most.
@@ -62,7 +62,7 @@ class AxesTrainer {
   bool promising() const;
   Status correlate(const int32_t* cancel);
   Status choose();
-  void mix(const uint32_t* order, size_t first, size_t count, size_t group, float* panels) const;
+  Status mix(const uint32_t* order, size_t first, size_t count, size_t group, float* panels) const;
 
   size_t dim_ = 0, lines_ = 0, rows_ = 0, panels_ = 0, at_ = 0;
   float nibble_step_ = 0, byte_step_ = 0;
