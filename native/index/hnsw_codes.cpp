@@ -38,8 +38,7 @@ Status HnswCodes::begin_learning(const RowStore& store, size_t rows, uint64_t se
   }
   coder.end_mean();
   const size_t some = coder.axes_rows();
-  finding_axes_ = some != 0;
-  if (finding_axes_) status = coder.begin_axes(seed);
+  if (some != 0) status = coder.begin_axes(seed);
   for (size_t i = 0; i < some && status == Status::ok; ++i) {
     const size_t slot = take_row(store, i, some);
     coder.add_to_axes(row_.data(), store.norm(slot), work_.data());
@@ -48,12 +47,7 @@ Status HnswCodes::begin_learning(const RowStore& store, size_t rows, uint64_t se
 }
 
 Status HnswCodes::learn_step(const RowStore& store, const int32_t* cancel) {
-  if (finding_axes_) {
-    bool found = false;
-    const Status status = coder.find_axes(cancel, &found);
-    finding_axes_ = !found;
-    return status;
-  }
+  if (coder.finding_axes()) return coder.find_axes(cancel);
   for (const size_t end = std::min(sample_, spread_ + kSpreadRows); spread_ < end; ++spread_) {
     const size_t slot = take_row(store, spread_, sample_);
     if (!coder.add_spread(row_.data(), store.norm(slot), work_.data())) return out_of_memory(sample_ * 4);

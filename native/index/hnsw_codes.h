@@ -33,7 +33,6 @@ struct HnswCodes {
   size_t take_row(const RowStore& store, size_t i, size_t count);
 
   size_t rows_ = 0, sample_ = 0, spread_ = 0;
-  bool finding_axes_ = false;
   Buffer<float> row_, work_;
 };
 

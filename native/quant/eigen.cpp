@@ -128,6 +128,14 @@ void SymmetricEigen::iterate(size_t l, double* work) {
   }
 }
 
+bool SymmetricEigen::order(Buffer<uint32_t>* out) const {
+  if (!out->resize(dim_)) return false;
+  for (size_t i = 0; i < dim_; ++i) (*out)[i] = static_cast<uint32_t>(i);
+  std::sort(out->data(), out->data() + dim_,
+            [&](uint32_t a, uint32_t b) { return value(a) != value(b) ? value(a) > value(b) : a < b; });
+  return true;
+}
+
 Status SymmetricEigen::step(const int32_t* cancel, double* work) {
   const size_t n = dim_;
   while (phase_ != Phase::finished && *work < kStepWork) {

@@ -20,6 +20,8 @@ class SymmetricEigen {
   /// In no order; vector(i) belongs to value(i). Values that did not converge are near ones.
   double value(size_t i) const { return diagonal_[i]; }
   const float* vector(size_t i) const { return vectors_.data() + i * dim_; }
+  /// All of them, the greatest value first. False: out of memory.
+  [[nodiscard]] bool order(Buffer<uint32_t>* out) const;
 
  private:
   enum class Phase : uint8_t { reduce, gather, iterate, finished };

@@ -93,10 +93,9 @@ void NibbleCoder::add_to_axes(const float* x, float norm, float* work) {
   trainer_.add(work);
 }
 
-Status NibbleCoder::find_axes(const int32_t* cancel, bool* finished) {
+Status NibbleCoder::find_axes(const int32_t* cancel) {
   const Status status = trainer_.step(cancel);
-  *finished = status == Status::ok && trainer_.finished();
-  if (!*finished || trainer_.result().empty()) return status;
+  if (status != Status::ok || finding_axes() || trainer_.result().empty()) return status;
   axes_ = static_cast<PrincipalAxes&&>(trainer_.result());
   Buffer<float> room;
   if (!room.resize(query_bytes()) || !set_masks()) return out_of_memory(query_bytes() * 4);
@@ -270,6 +269,7 @@ NibbleRowsQuery NibbleCoder::query(const float* q, float norm, float* work, int8
 NibbleRowsQuery NibbleCoder::product_query(const float* z, int8_t* codes) const {
   const QuantizedFloats q8 = quantize(z, rotated_center_.data(), codes);
   const float unit = step_ / q8.scale;
+  // Where all codes are of four bits, the sum of the query's says it.
   float middles = static_cast<float>(kNibbleTop) / 2 * unit * static_cast<float>(q8.sum);
   if (!axes_.empty()) {
     int twice = 0;

@@ -10,6 +10,7 @@
 #include <cstdint>
 
 #include "base/buffer.h"
+#include "base/round.h"
 #include "base/sections.h"
 #include "kernels/kernels.h"
 #include "quant/fast_rotation.h"
@@ -26,7 +27,7 @@ class NibbleCoder {
   /// Finds the rotation.
   Status init(uint64_t seed);
   /// Finds centre, axes and step from a sample, in three passes over it: begin, then add_mean for each row, then
-  /// end_mean; where axes_rows() is not 0 add_to_axes for so many rows, and find_axes until it is finished; then
+  /// end_mean; where axes_rows() is not 0 add_to_axes for so many rows, and find_axes while finding_axes(); then
   /// add_spread for each row, and end_spread.
   [[nodiscard]] bool begin(size_t sample);
   void add_mean(const float* x, float norm);
@@ -34,7 +35,8 @@ class NibbleCoder {
   size_t axes_rows() const { return AxesTrainer::serves(dim_, sample_) ? AxesTrainer::rows_of(sample_) : 0; }
   Status begin_axes(uint64_t seed);
   void add_to_axes(const float* x, float norm, float* work);
-  Status find_axes(const int32_t* cancel, bool* finished);
+  bool finding_axes() const { return !trainer_.finished(); }
+  Status find_axes(const int32_t* cancel);
   [[nodiscard]] bool add_spread(const float* x, float norm, float* work);
   void end_spread();
 
@@ -52,9 +54,7 @@ class NibbleCoder {
 
   /// Floats that `work` has room for.
   size_t work_floats() const { return work_floats(dim_); }
-  static size_t work_floats(size_t dim) {
-    return 2 * ((dim + 2 * kNibbleLine - 1) / (2 * kNibbleLine) * (2 * kNibbleLine));
-  }
+  static size_t work_floats(size_t dim) { return 2 * round_up(dim, 2 * kNibbleLine); }
   void encode(const float* x, float norm, float* work, uint8_t* code) const;
   /// A query of the caller's; `codes` has room for query_bytes().
   NibbleRowsQuery query(const float* q, float norm, float* work, int8_t* codes) const;

@@ -127,14 +127,10 @@ Status Opq::start() {
   const size_t out = shape_.dim, part = shape_.part();
   Buffer<uint32_t> order, filled;
   Buffer<double> products;
-  if (!matrix_.resize(out * in_) || !order.resize(in_) || !filled.resize_zeroed(shape_.m) ||
+  if (!matrix_.resize(out * in_) || !eigen_.order(&order) || !filled.resize_zeroed(shape_.m) ||
       !products.resize_zeroed(shape_.m)) {
     return out_of_memory(out * in_ * sizeof(float));
   }
-  for (size_t i = 0; i < in_; ++i) order[i] = static_cast<uint32_t>(i);
-  std::sort(order.data(), order.data() + in_, [&](uint32_t a, uint32_t b) {
-    return eigen_.value(a) != eigen_.value(b) ? eigen_.value(a) > eigen_.value(b) : a < b;
-  });
   const double most = eigen_.value(order[0]), least = std::max(most * kLeastVariance, 1e-300);
   for (size_t i = 0; i < out; ++i) {
     size_t best = shape_.m;

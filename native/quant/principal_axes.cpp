@@ -7,6 +7,7 @@
 #include "base/round.h"
 #include "kernels/dispatch.h"
 #include "quant/fast_rotation.h"
+#include "quant/products.h"
 #include "quant/training.h"
 
 namespace annex {
@@ -62,26 +63,23 @@ void PrincipalAxes::apply(const float* x, float* y, float* scratch) const {
   }
 }
 
+size_t AxesTrainer::width() const { return round_up(dim_, kPanelRows); }
+
 Status AxesTrainer::begin(size_t dim, size_t lines, size_t rows, float nibble_step, float byte_step, uint64_t seed) {
   dim_ = dim;
   lines_ = lines;
   rows_ = rows;
-  panels_ = round_up(dim, kPanelRows) / kPanelRows;
   nibble_step_ = nibble_step;
   byte_step_ = byte_step;
   seed_ = seed;
   at_ = 0;
   axes_ = PrincipalAxes();
   phase_ = Phase::weigh;
-  return sample_.resize_zeroed(panels_ * rows * kPanelRows) ? Status::ok : out_of_memory(rows * dim * 4);
+  return sample_.resize(rows * dim) ? Status::ok : out_of_memory(rows * dim * 4);
 }
 
 void AxesTrainer::add(const float* centered) {
-  for (size_t p = 0; p < panels_; ++p) {
-    const size_t first = p * kPanelRows, count = std::min(kPanelRows, dim_ - first);
-    std::memcpy(sample_.data() + (p * rows_ + at_) * kPanelRows, centered + first, count * sizeof(float));
-  }
-  ++at_;
+  std::memcpy(sample_.data() + at_++ * dim_, centered, dim_ * sizeof(float));
 }
 
 Status AxesTrainer::step(const int32_t* cancel) {
@@ -90,8 +88,11 @@ Status AxesTrainer::step(const int32_t* cancel) {
       at_ = 0;
       phase_ = promising() ? Phase::correlate : Phase::finished;
       if (phase_ == Phase::finished) break;
-      return column_.resize(rows_) && moments_.resize(dim_ * panels_ * kPanelRows) ? Status::ok
-                                                                                   : out_of_memory(dim_ * dim_ * 4);
+      if (!panels_.resize(panel_floats(dim_, rows_)) || !column_.resize(rows_) || !moments_.resize(dim_ * width())) {
+        return out_of_memory((rows_ + dim_) * dim_ * 4);
+      }
+      pack_transposed(sample_.data(), rows_, dim_, panels_.data());
+      return Status::ok;
     case Phase::correlate: return correlate(cancel);
     case Phase::decompose: {
       double work = 0;
@@ -108,6 +109,7 @@ Status AxesTrainer::step(const int32_t* cancel) {
     case Phase::finished: break;
   }
   sample_ = Buffer<float>();
+  panels_ = Buffer<float>();
   column_ = Buffer<float>();
   moments_ = Buffer<float>();
   eigen_ = SymmetricEigen();
@@ -120,10 +122,10 @@ bool AxesTrainer::promising() const {
   const size_t half = rows_ / 2;
   double lengths = 0, products = 0;
   for (size_t i = 0; i < half; ++i) {
+    const float *a = sample_.data() + i * dim_, *b = a + half * dim_;
     double one = 0, other = 0, product = 0;
     for (size_t d = 0; d < dim_; ++d) {
-      const float* of = sample_.data() + (d / kPanelRows * rows_ + i) * kPanelRows + d % kPanelRows;
-      const double x = of[0], y = of[half * kPanelRows];
+      const double x = a[d], y = b[d];
       one += x * x;
       other += y * y;
       product += x * y;
@@ -139,17 +141,15 @@ bool AxesTrainer::promising() const {
 
 // Rows of the matrix of second moments, as projections of columns of the sample.
 Status AxesTrainer::correlate(const int32_t* cancel) {
-  const size_t width = panels_ * kPanelRows;
   double work = 0;
   for (; at_ < dim_ && work < kStepWork; ++at_) {
     if (cancelled(cancel)) return aborted();
-    const float* from = sample_.data() + at_ / kPanelRows * rows_ * kPanelRows + at_ % kPanelRows;
-    for (size_t i = 0; i < rows_; ++i) column_[i] = from[i * kPanelRows];
-    kernels().project(column_.data(), rows_, sample_.data(), panels_, moments_.data() + at_ * width);
-    work += static_cast<double>(rows_ * width);
+    for (size_t i = 0; i < rows_; ++i) column_[i] = sample_[i * dim_ + at_];
+    kernels().project(column_.data(), rows_, panels_.data(), width() / kPanelRows, moments_.data() + at_ * width());
+    work += static_cast<double>(rows_ * width());
   }
   if (at_ < dim_) return Status::ok;
-  for (size_t i = 0; i < dim_; ++i) std::memmove(moments_.data() + i * dim_, moments_.data() + i * width, dim_ * 4);
+  for (size_t i = 0; i < dim_; ++i) std::memmove(moments_.data() + i * dim_, moments_.data() + i * width(), dim_ * 4);
   phase_ = Phase::decompose;
   return eigen_.begin(moments_.data(), dim_);
 }
@@ -157,14 +157,10 @@ Status AxesTrainer::correlate(const int32_t* cancel) {
 // The numbers of axes with the least error, if that is far less than with none. One step serves all codes, so it is the
 // greater of what either kind needs; what lies along the axes that are left out is lost.
 Status AxesTrainer::choose() {
-  const size_t whole = panels_ * kPanelRows;
+  const size_t whole = width();
   Buffer<uint32_t> order;
   Buffer<double> sums;  // of variances, from the first axis on
-  if (!order.resize(dim_) || !sums.resize_zeroed(whole + 1)) return out_of_memory(dim_ * 12);
-  for (size_t i = 0; i < dim_; ++i) order[i] = static_cast<uint32_t>(i);
-  std::sort(order.data(), order.data() + dim_, [&](uint32_t a, uint32_t b) {
-    return eigen_.value(a) != eigen_.value(b) ? eigen_.value(a) > eigen_.value(b) : a < b;
-  });
+  if (!eigen_.order(&order) || !sums.resize_zeroed(whole + 1)) return out_of_memory(dim_ * 12);
   for (size_t i = 0; i < whole; ++i) {
     sums[i + 1] = sums[i] + (i < dim_ ? std::max(0.0, eigen_.value(order[i])) : 0);
   }
@@ -208,8 +204,8 @@ Status AxesTrainer::mix(const uint32_t* order, size_t first, size_t count, size_
     std::memset(along.data(), 0, group * sizeof(float));
     for (size_t i = 0; i < count; ++i) along[i] = eigen_.vector(order[first + i])[d];
     rotation.apply(along.data(), along.data());
-    for (size_t i = 0; i < group; ++i) {
-      panels[i / kPanelRows * dim_ * kPanelRows + d * kPanelRows + i % kPanelRows] = along[i];
+    for (size_t p = 0; p < group / kPanelRows; ++p) {
+      std::memcpy(panels + (p * dim_ + d) * kPanelRows, along.data() + p * kPanelRows, kPanelRows * sizeof(float));
     }
   }
   return Status::ok;

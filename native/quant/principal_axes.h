@@ -27,7 +27,7 @@ class PrincipalAxes {
 
   /// Float panels of axes for rows of `dim`. False where lines of so many codes do not hold them.
   [[nodiscard]] bool set(size_t dim, size_t lines, size_t byte_axes, size_t nibble_axes, Buffer<float>&& axes);
-  /// Sixteen codes of a code's 8 × lines that the p-th sixteen axes have.
+  /// Which sixteen of a row's 128 × lines codes are those along the p-th sixteen axes.
   size_t place(size_t p) const;
   /// y[0 … 128 lines) ← x along the axes, in the order of codes; `scratch` has as much room.
   void apply(const float* x, float* y, float* scratch) const;
@@ -59,16 +59,17 @@ class AxesTrainer {
   static constexpr size_t kMostDim = 256;  // beyond, a query would take long to project
   static constexpr size_t kRows = 2048;
 
+  size_t width() const;  // axes, with those of no length that fill the last sixteen
   bool promising() const;
   Status correlate(const int32_t* cancel);
   Status choose();
   Status mix(const uint32_t* order, size_t first, size_t count, size_t group, float* panels) const;
 
-  size_t dim_ = 0, lines_ = 0, rows_ = 0, panels_ = 0, at_ = 0;
+  size_t dim_ = 0, lines_ = 0, rows_ = 0, at_ = 0;
   float nibble_step_ = 0, byte_step_ = 0;
   uint64_t seed_ = 0;
   Phase phase_ = Phase::finished;
-  Buffer<float> sample_;  // float panels: rows are their elements, dimensions their rows
+  Buffer<float> sample_, panels_;  // rows, and their transpose in float panels
   Buffer<float> column_, moments_;
   SymmetricEigen eigen_;
   PrincipalAxes axes_;

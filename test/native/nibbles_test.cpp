@@ -47,8 +47,8 @@ bool learn(NibbleCoder& coder, const std::vector<float>& rows, size_t dim, size_
   const size_t some = coder.axes_rows();
   if (some != 0 && coder.begin_axes(5) != Status::ok) return false;
   for (size_t i = 0; i < some; ++i) coder.add_to_axes(&rows[i * dim], length(&rows[i * dim], dim), work.data());
-  for (bool found = some == 0; !found;) {
-    if (coder.find_axes(nullptr, &found) != Status::ok) return false;
+  while (coder.finding_axes()) {
+    if (coder.find_axes(nullptr) != Status::ok) return false;
   }
   for (size_t i = 0; i < n; ++i) {
     if (!coder.add_spread(&rows[i * dim], length(&rows[i * dim], dim), work.data())) return false;
