@@ -9,14 +9,14 @@
 namespace annex {
 
 #if defined(__wasm__)
-inline constexpr bool kPrefetchWorks = false;  // there is no such instruction; a load in its place may wait
+inline constexpr bool kPrefetchWorks = false;  // there is no such instruction
 #else
 inline constexpr bool kPrefetchWorks = true;
 #endif
 
 inline void prefetch(const void* address) {
 #if defined(__wasm__)
-  (void)*static_cast<const volatile uint8_t*>(address);  // a load that nothing waits for, as far as that goes
+  (void)address;  // not a load: what comes after one that waits soon waits too
 #elif defined(__GNUC__) || defined(__clang__)
   __builtin_prefetch(address);
   // GCC takes a function that does nothing else for one without effect, and drops its calls; not so with this.
@@ -29,7 +29,18 @@ inline void prefetch(const void* address) {
 }
 
 inline void prefetch_bytes(const void* address, size_t bytes) {
+  if constexpr (!kPrefetchWorks) return;
   for (size_t b = 0; b < bytes; b += 64) prefetch(static_cast<const uint8_t*>(address) + b);
+}
+
+/// Loads the lines of n things of so many bytes where they cannot be asked for. Side by side all of them take little
+/// longer than the one that takes longest: so as many as are known are best loaded at once, and the first line of each
+/// before the second of any, which lies in the same page.
+inline void load_lines(const void* const* things, size_t n, size_t bytes) {
+  if constexpr (kPrefetchWorks) return;
+  for (size_t b = 0; b < bytes; b += 64) {
+    for (size_t i = 0; i < n; ++i) (void)static_cast<const volatile uint8_t*>(things[i])[b];
+  }
 }
 
 }  // namespace annex

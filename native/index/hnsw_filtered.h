@@ -17,6 +17,8 @@ size_t search_filtered(const Space& space, const Graph& graph, WalkMemory& memor
   const size_t room = graph.room(0);
   uint32_t* fresh = memory.slots.data();
   uint32_t* waiting = fresh + room + 1;
+  const void** fresh_rows = memory.rows.data();
+  const void** waiting_rows = fresh_rows + room;
   size_t waiting_count = 0, hops = 0;
   size_t held = 0, scored = 0, passed = 0;  // allowed ones in the pool; nodes seen, and allowed ones of those
   const auto last_allowed = [&] { return allowed(key_slot(pool.keys[pool.size - 1])); };
@@ -40,13 +42,16 @@ size_t search_filtered(const Space& space, const Graph& graph, WalkMemory& memor
     size_t n = 0;
     if (pool.next < pool.size) {
       n = memory.visited.add_links(kernels().walk, graph.list(expand_next(&pool), 0), fresh);
-      for (size_t i = 0; i < n; ++i) space.prefetch_row(fresh[i]);
+      space.ask(fresh, n, fresh_rows);
+      if (pool.next < pool.size) load_list(graph.list(key_slot(pool.keys[pool.next]), 0));
+      space.load_asked(fresh_rows, n);
       ++hops;
     }
-    space.score(waiting, waiting_count, distances);
+    space.score_asked(waiting, waiting_rows, waiting_count, distances);
     for (size_t i = 0; i < waiting_count; ++i) insert(waiting[i], distances[i]);
     scored += waiting_count;
     std::swap(fresh, waiting);
+    std::swap(fresh_rows, waiting_rows);
     waiting_count = n;
     // As many nodes are expanded as the pool has to hold for `ef` allowed ones.
     if (hops >= kFirstLook && hops % kLooks == 0 && held < ef && (passed + 1) * most < ef * scored) {
@@ -67,12 +72,16 @@ size_t search_allowed(const Space& space, const Graph& graph, WalkMemory& memory
                       const Allowed& allowed) {
   Candidates pool{memory.pool.data(), 0, ef, UINT64_MAX, 0};
   uint32_t* fresh = memory.slots.data();
+  const void** rows = memory.rows.data();
   float* distances = memory.distances.data();
   const size_t room = graph.room(0);
+  const size_t list_bytes = std::min(graph.list(0, 0).bytes(), size_t{128});
   LinkRoom links, further;
+  const void* lists[2 * kMaxM];
   size_t n = 0;
   const auto flush = [&] {
-    space.score(fresh, n, distances);
+    space.load_asked(rows, n);
+    space.score_asked(fresh, rows, n, distances);
     memory.scored += n;
     const size_t taken = kernels().walk.add_candidates(&pool, distances, fresh, n);
     for (size_t i = 0; i < taken; ++i) prefetch_list(graph.list(fresh[i], 0));
@@ -80,13 +89,15 @@ size_t search_allowed(const Space& space, const Graph& graph, WalkMemory& memory
   };
   const auto take = [&](uint32_t slot) {
     if (!memory.visited.add(slot)) return;
-    space.prefetch_row(slot);
+    space.ask(&slot, 1, rows + n);
     fresh[n++] = slot;
     if (n == room) flush();
   };
   const auto expand = [&](uint32_t slot) {
     const size_t count = read_links(graph.list(slot, 0), links);
-    for (size_t i = 0; i < count; ++i) prefetch_bytes(graph.list(links[i] & kSlotMask, 0).links, 128);
+    for (size_t i = 0; i < count; ++i) lists[i] = graph.list(links[i] & kSlotMask, 0).links;
+    for (size_t i = 0; i < count; ++i) prefetch_bytes(lists[i], list_bytes);
+    load_lines(lists, count, list_bytes);
     for (size_t i = 0; i < count; ++i) {
       const uint32_t other = links[i] & kSlotMask;
       if (allowed(other)) {

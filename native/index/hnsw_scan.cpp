@@ -179,6 +179,7 @@ void HnswSearch::scan_codes(Work& work, const uint32_t* queries, size_t count) {
       at[r] = codes.item(listed_[begin + r]);
       prefetch_bytes(at[r], lines * kNibbleLine);
     }
+    load_lines(at, n, lines * kNibbleLine);
     return n;
   };
   size_t n = ask(0, rows[0]), turn = 0;

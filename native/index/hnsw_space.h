@@ -41,17 +41,24 @@ class RowSpace {
   }
   /// A row of the index as precise a query as can be had.
   void set_new_row(uint32_t slot) { set_row(slot); }
-  void prefetch_row(uint32_t slot) const { prefetch_bytes(rows_.row(slot), bytes_ < 256 ? bytes_ : 256); }
-  /// Asks for rows, and says where they are (not here): for score_asked, once they have had time to come.
-  void ask(const uint32_t* slots, size_t n, const void**) const {
-    for (size_t i = 0; i < n; ++i) prefetch_row(slots[i]);
+  /// Asks for rows, and says where they are: for score_asked, once they have had time to come.
+  void ask(const uint32_t* slots, size_t n, const void** rows) const {
+    for (size_t i = 0; i < n; ++i) {
+      rows[i] = rows_.row(slots[i]);
+      prefetch_bytes(rows[i], asked_bytes());
+    }
   }
+  /// Loads rows that have been asked for, where asking does nothing.
+  void load_asked(const void* const* rows, size_t n) const { load_lines(rows, n, asked_bytes()); }
   void score_asked(const uint32_t* slots, const void* const*, size_t n, float* out) const { score(slots, n, out); }
   void score(const uint32_t* slots, size_t n, float* out) const {
     scorer_.distances(query_, slots, n, memory_.work.data(), out);
   }
 
  private:
+  // The rest of a long row comes by itself.
+  size_t asked_bytes() const { return bytes_ < 256 ? bytes_ : 256; }
+
   const RowStore& rows_;
   RowScorer scorer_;
   SpaceMemory& memory_;
@@ -83,7 +90,6 @@ class NibbleSpace {
     kernels().decode[static_cast<size_t>(shape.scalar)](rows_.row(slot), shape.dim, decoded);
     set_query(decoded, rows_.norm(slot));
   }
-  void prefetch_row(uint32_t slot) const { prefetch_bytes(codes_.item(slot), lines_ * kNibbleLine); }
   void ask(const uint32_t* slots, size_t n, const void** rows) const {
     const Blocks::View codes = codes_;
     const size_t bytes = lines_ * kNibbleLine;
@@ -92,6 +98,7 @@ class NibbleSpace {
       prefetch_bytes(rows[i], bytes);
     }
   }
+  void load_asked(const void* const* rows, size_t n) const { load_lines(rows, n, lines_ * kNibbleLine); }
   void score_asked(const uint32_t*, const void* const* rows, size_t n, float* out) const {
     gather_(query_, rows, n, lines_, out);
   }

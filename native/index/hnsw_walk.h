@@ -170,6 +170,10 @@ struct WalkMemory {
 };
 
 inline void prefetch_list(const LinkList& list) { prefetch_bytes(list.links, list.bytes()); }
+inline void load_list(const LinkList& list) {
+  const void* links = list.links;
+  load_lines(&links, 1, list.bytes());
+}
 
 /// Marks the next candidate as expanded; returns its slot.
 inline uint32_t expand_next(Candidates* pool) {
@@ -190,6 +194,7 @@ uint64_t descend(const Space& space, const Graph& graph, WalkMemory& memory, uin
       const uint32_t* links = graph.list(key_slot(key), layer).words();
       const size_t n = walk.count_links(links, graph.room(layer));
       space.ask(links, n, memory.rows.data());
+      space.load_asked(memory.rows.data(), n);
       space.score_asked(links, memory.rows.data(), n, memory.distances.data());
       memory.scored += n;
       ++memory.hops;
@@ -218,7 +223,7 @@ class LayerWalk {
     room_ = graph_.room(layer);
     at_ = waiting_ = 0;
     for (size_t i = 0; i <= kLate; ++i) {
-      lists_[i] = {memory_.slots.data() + i * (room_ + 1), memory_.rows.data() + i * room_, 0};
+      lists_[i] = {memory_.slots.data() + i * (room_ + 1), memory_.rows.data() + i * room_, 0, true};
     }
     for (size_t i = 0; i < size; ++i) memory_.visited.add(key_slot(pool_.keys[i]));
   }
@@ -234,11 +239,15 @@ class LayerWalk {
     List& fresh = lists_[at_];
     at_ = at_ == kLate ? 0 : at_ + 1;
     List& oldest = lists_[at_];
+    if constexpr (!kPrefetchWorks) {
+      if (!oldest.loaded) load_ahead(links);
+    }
     float* distances = memory_.distances.data();
     space_.score_asked(oldest.slots, oldest.rows, oldest.count, distances);
     if (expands) {
       fresh.count = memory_.visited.add_links(kernels_, links, fresh.slots);
       space_.ask(fresh.slots, fresh.count, fresh.rows);
+      fresh.loaded = fresh.count == 0;
       waiting_ += fresh.count;
       memory_.scored += fresh.count;
       ++memory_.hops;
@@ -272,7 +281,21 @@ class LayerWalk {
     uint32_t* slots;
     const void** rows;
     size_t count;
+    bool loaded;  // or there was no need to
   };
+  // Where memory cannot be asked for: the links of the node that is being expanded, if one is, and of the one after it,
+  // and the rows of all lists; so that is once in kLate steps.
+  void load_ahead(const LinkList& expanding) {
+    const void* links[2];
+    size_t n = 0;
+    if (expanding.links != nullptr) links[n++] = expanding.links;
+    if (pool_.next < expanded_) links[n++] = graph_.list(key_slot(pool_.keys[pool_.next]), layer_).links;
+    load_lines(links, n, expanding.bytes());
+    for (List& list : lists_) {
+      if (!list.loaded) space_.load_asked(list.rows, list.count);
+      list.loaded = true;
+    }
+  }
   void ask_for_links(size_t place) const { prefetch_list(graph_.list(key_slot(pool_.keys[place]), layer_)); }
 
   const WalkKernels& kernels_;
@@ -296,7 +319,9 @@ size_t search_layer(const Space& space, const Graph& graph, WalkMemory& memory, 
                     size_t size) {
   LayerWalk walk(space, graph, memory);
   walk.start(layer, reach, size);
-  while (walk.step()) walk.ask_for_next_two();  // a step is too short a time for the links to come
+  while (walk.step()) {
+    if constexpr (kPrefetchWorks) walk.ask_for_next_two();  // a step is too short a time for the links to come
+  }
   return walk.found();
 }
 

@@ -8,6 +8,9 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
+#if defined(__wasm__)
+#include <wasm_simd128.h>
+#endif
 
 namespace annex {
 
@@ -49,29 +52,34 @@ inline float key_distance(uint64_t key) {
   return distance;
 }
 
-/// Moves n keys up by one place.
-inline void make_place(uint64_t* keys, size_t n) {
+/// Moves n keys up by so many places.
+inline void move_keys(uint64_t* keys, size_t n, size_t places) {
 #if defined(__wasm__)
   // memory.copy is a call into the engine, and a loop that the compiler sees through becomes one.
-  for (; n > 0; --n) {
-    keys[n] = keys[n - 1];
-    asm volatile("" : : : "memory");
+  for (; n >= 2; n -= 2) {
+    const v128_t two = wasm_v128_load(keys + n - 2);
+    wasm_v128_store(keys + n - 2 + places, two);
   }
+  if (n != 0) keys[places] = keys[0];
 #else
-  memmove(keys + 1, keys, n * sizeof *keys);
+  memmove(keys + places, keys, n * sizeof *keys);
 #endif
+}
+
+/// How many of n ascending keys are less than another. Without branches on what is compared, which would be hard to
+/// predict.
+inline size_t count_less(const uint64_t* keys, size_t n, uint64_t key) {
+  const uint64_t* first = keys;
+  for (; n > 1; n -= n / 2) first += (first[n / 2 - 1] < key) * (n / 2);
+  return static_cast<size_t>(first - keys) + (n == 1 && *first < key);
 }
 
 /// Puts a key into the sorted pool of `*size` ≤ most keys; returns its place, or most where it is not among the best.
 inline size_t pool_insert(uint64_t* pool, size_t* size, size_t most, uint64_t key) {
   if (*size == most && key >= pool[most - 1]) return most;
-  // Without branches on what is compared, which would be hard to predict.
-  const uint64_t* first = pool;
-  size_t n = *size;
-  for (; n > 1; n -= n / 2) first += (first[n / 2 - 1] < key) * (n / 2);
-  const size_t low = static_cast<size_t>(first - pool) + (n == 1 && *first < key);
+  const size_t low = count_less(pool, *size, key);
   const size_t moved = (*size < most ? *size : most - 1) - low;
-  make_place(pool + low, moved);
+  move_keys(pool + low, moved, 1);
   pool[low] = key;
   *size += *size < most;
   return low;
