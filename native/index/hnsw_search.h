@@ -25,7 +25,7 @@ class HnswSearch {
   static constexpr size_t kGroup = 32;      // queries that are compared with a row while it is in the cache
   static constexpr size_t kFewQueries = 4;  // fewer are faster on one thread
   static constexpr size_t kScoredRows = 64;
-  static constexpr size_t kScannedRows = 16;  // by codes at a time
+  static constexpr size_t kScannedRows = 64;  // by codes at a time
   static constexpr size_t kSeeds = 16;        // of a walk through allowed rows alone
   struct Work;
   enum class Way {

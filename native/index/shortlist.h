@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <limits>
 
+#include "kernels/dispatch.h"
 #include "kernels/walk.h"
 
 namespace annex {
@@ -13,17 +14,19 @@ namespace annex {
 /// some 300 cycles for each key that comes in; here they pile up until there are twice as many as are wanted.
 class Shortlist {
  public:
+  static constexpr size_t kOffered = 64;
   static constexpr size_t room(size_t most) { return 2 * most; }
 
   Shortlist() = default;
   /// `keys` has room for room(most) of them; most is not 0.
   Shortlist(uint64_t* keys, size_t most) : keys_(keys), most_(most) {}
 
+  /// n ≤ kOffered candidates. Without a branch on each of them, which would be hard to predict.
   void offer(const float* distances, const uint32_t* slots, size_t n) {
-    if (!any_within(distances, n)) return;
-    for (size_t i = 0; i < n; ++i) {
-      if (distances[i] > limit_) continue;
-      keys_[size_++] = pool_key(distances[i], slots[i]);
+    uint32_t within[kOffered];
+    const size_t count = kernels().select_le(distances, n, limit_, within);
+    for (size_t i = 0; i < count; ++i) {
+      keys_[size_++] = pool_key(distances[within[i]], slots[within[i]]);
       if (size_ == room(most_)) shrink();
     }
   }
@@ -37,13 +40,6 @@ class Shortlist {
  private:
   static constexpr size_t kSamples = 16;
 
-  // Later in a scan hardly ever.
-  bool any_within(const float* distances, size_t n) const {
-    const float limit = limit_;
-    int any = 0;
-    for (size_t i = 0; i < n; ++i) any |= !(distances[i] > limit);
-    return any != 0;
-  }
   // Drops keys of which none is wanted, most often about a third, by comparing all with one of a few samples. To find
   // the last key that is wanted would take ten times as long.
   void shrink() {

@@ -4,6 +4,9 @@
 #include <bit>
 #include <cmath>
 
+#include "base/round.h"
+#include "kernels/dispatch.h"
+
 namespace annex {
 namespace {
 
@@ -19,14 +22,28 @@ void for_each_word(const uint32_t* bits, size_t count, const F& f) {
   if (count % 32 != 0) f(count / 32, bits[count / 32] & ((uint32_t{1} << count % 32) - 1));
 }
 
+// Calls f with each bit of words w and w + 1, the second in the upper half.
 template <class F>
-void for_each_bit(size_t w, uint32_t word, const F& f) {
-  for (; word != 0; word &= word - 1) f(w * 32 + static_cast<size_t>(std::countr_zero(word)));
+void for_each_bit(size_t w, uint64_t words, const F& f) {
+  for (; words != 0; words &= words - 1) f(w * 32 + static_cast<size_t>(std::countr_zero(words)));
 }
 
+// Their Hamming distance from none, for which there is a kernel: not every processor that is built for counts bits.
 size_t count_bits(const uint32_t* bits, size_t count) {
-  size_t n = 0;
-  for_each_word(bits, count, [&](size_t, uint32_t word) { n += static_cast<size_t>(std::popcount(word)); });
+  constexpr size_t kRowBits = 4096, kRows = 64;
+  alignas(kCacheLine) static constexpr uint8_t kNone[kRowBits / 8] = {};
+  const ScanFn distance = kernels().scan[static_cast<size_t>(Scalar::bits)][static_cast<size_t>(Op::hamming)];
+  float counts[kRows];
+  size_t n = 0, begin = 0;
+  const auto add = [&](size_t rows, size_t row_bits) {
+    distance(kNone, bits + begin / 32, row_bits / 8, rows, row_bits, counts);
+    for (size_t r = 0; r < rows; ++r) n += static_cast<size_t>(counts[r]);
+    begin += rows * row_bits;
+  };
+  while (count - begin >= kRowBits) add(std::min((count - begin) / kRowBits, kRows), kRowBits);
+  if (count - begin >= 32) add(1, (count - begin) / 32 * 32);
+  for_each_word(bits + begin / 32, count - begin,
+                [&](size_t, uint32_t word) { n += static_cast<size_t>(std::popcount(word)); });
   return n;
 }
 
@@ -38,7 +55,7 @@ bool SlotFilter::resolve(const Filter& filter, const IdMap& ids) {
   count_ = n;
   if (all_) return true;
   words_.clear();
-  if (!words_.resize_zeroed(n / 32 + 1)) return false;
+  if (!words_.resize_zeroed(round_up(n / 32 + 1, 2))) return false;
   const auto allow = [this](size_t slot) { words_[slot / 32] |= uint32_t{1} << (slot % 32); };
   if (filter.kind == Filter::Kind::ids) {
     const double* allowed = static_cast<const double*>(filter.data);
@@ -78,10 +95,12 @@ bool SlotFilter::resolve(const Filter& filter, const IdMap& ids) {
 }
 
 bool SlotFilter::list_all(Buffer<uint32_t>* out) const {
-  out->clear();
-  if (!out->reserve(count_ + 1)) return false;  // + 1: an empty list has an address too
-  for (size_t w = 0; w < words_.size(); ++w) {
-    for_each_bit(w, words_[w], [&](size_t slot) { (void)out->push(static_cast<uint32_t>(slot)); });
+  if (!out->reserve(count_ + 1) || !out->resize(count_)) return false;  // + 1: an empty list has an address too
+  uint32_t* to = out->data();
+  // Two words at a time: where few slots are allowed, most words are empty.
+  for (size_t w = 0; w < words_.size(); w += 2) {
+    for_each_bit(w, uint64_t{words_[w + 1]} << 32 | words_[w],
+                 [&](size_t slot) { *to++ = static_cast<uint32_t>(slot); });
   }
   return true;
 }

@@ -24,6 +24,7 @@ namespace avx512vnni {
 #include "kernels/rows.inl"
 #include "kernels/nibbles_bytes.inl"
 #include "kernels/nibbles.inl"
+#include "kernels/nibbles_avx512vnni.inl"
 #include "kernels/panels.inl"
 #include "kernels/crc_x86.inl"
 #include "kernels/crc_words.inl"
@@ -40,6 +41,7 @@ Kernels make_table() {
   Kernels table = avx512_table();
   table.name = "avx512vnni";
   set_bytes(table);
+  table.tile_nibbles = tile_nibbles_abreast;
   table.crc32c = crc32c_by_folds;
   table.codes = make_code_kernels();
   return table;

@@ -541,7 +541,7 @@ void test_crc() {
 void test_nibble_tile(const Kernels& k, Random& random, const std::vector<const void*>& rows, const uint8_t* masks,
                       size_t lines, float square) {
   const size_t n = rows.size(), bytes = 2 * lines * annex::kNibbleLine;
-  for (const size_t nq : {1, 3, 4, 5, 8, 11}) {
+  for (const size_t nq : {1, 3, 4, 5, 8, 11, 16, 31, 32, 45}) {
     std::vector<int8_t> codes(nq * bytes);
     for (int8_t& code : codes) code = static_cast<int8_t>(static_cast<int>(random.below(255)) - 127);
     std::vector<annex::NibbleRowsQuery> queries(nq);
