@@ -64,6 +64,31 @@ it('ids beyond a Bitset are not allowed', () => {
   expectNearest(index.searchSync(query, 100, { filter: bits }), 'l2', model, query, 100, options);
 });
 
+describe('what a Bitset allows is found, whole words of it and parts', () => {
+  const sizes = [1, 31, 32, 33, 63, 64, 65, 95, 96, 127, 129, 4095, 4096, 4097, 4127, 4160, 8192, 12_345, 270_000];
+  it.each(sizes)('of %i rows', (size) => {
+    const index = FlatIndex.createSync({ dim: 1, storage: 'u8' });
+    index.addSync(new Uint8Array(size));
+    const every = Array.from({ length: size }, (_, id) => id);
+    // All, all but the ends, half, few, one at each end and around the middle.
+    const choices = [
+      every,
+      every.slice(1, -1),
+      every.filter((id) => (id * 2_654_435_761) % 64 < 32),
+      every.filter((id) => (id * 2_654_435_761) % 4096 < 8),
+      [0],
+      [size - 1],
+      every.slice(size >> 1, (size >> 1) + 2),
+    ];
+    for (const allowed of choices) {
+      const k = Math.min(allowed.length + 1, 20_000);
+      const found = index.searchSync(Uint8Array.of(0), k, { filter: Bitset.fromIds(allowed) });
+      expect([...found.ids]).toEqual(allowed.slice(0, k)); // equal distances: the least ids
+    }
+    index.close();
+  });
+});
+
 it('a Bitset may change right after the call', async () => {
   const [a, b] = ids as [number, number];
   const bits = Bitset.fromIds([a]);

@@ -15,6 +15,7 @@ namespace {
 constexpr size_t kScanned = 2;                      // candidates of a scan by codes, in efSearch
 constexpr size_t kShortlistKeys = size_t{1} << 17;  // of all queries that one thread has in hand
 constexpr size_t kPolledRows = 4096;                // between looks at the flag
+constexpr size_t kTileBytes = size_t{16} << 10;     // rows that several queries look at: they stay in L1
 // Costs, in cache lines fetched.
 constexpr double kHopLines = 85;      // of an expansion, whatever it finds
 constexpr double kListLines = 6;      // of passing through a node
@@ -141,10 +142,15 @@ void HnswSearch::scan_rows(Work& work, const uint32_t* queries, size_t count) {
     heaps[i] = TopK(work.neighbors.data() + i * k_, k_);
     scored[i] = scored_query(queries[i]);
   }
-  for (size_t begin = 0; begin < allowed_; begin += kScoredRows) {
-    if (begin % kPolledRows == 0 && cancelled(request_.cancel)) return;
+  // Eight rows at least: so many the kernels take side by side.
+  const size_t tile = std::clamp(kTileBytes / state_.widest().shape().stride() / 8 * 8, size_t{8}, kScoredRows);
+  for (size_t begin = 0, polled = 0; begin < allowed_; begin += tile) {
+    if (begin >= polled) {
+      if (cancelled(request_.cancel)) return;
+      polled += kPolledRows;
+    }
     const uint32_t* list = listed_ + begin;
-    const size_t n = std::min(kScoredRows, allowed_ - begin);
+    const size_t n = std::min(tile, allowed_ - begin);
     for (size_t i = 0; i < count; ++i) {
       decide_.distances(scored[i], list, n, work.decoded.data(), work.distances.data());
       float threshold = heaps[i].threshold();
@@ -161,6 +167,7 @@ void HnswSearch::scan_rows(Work& work, const uint32_t* queries, size_t count) {
 
 // The best estimates come into shortlists, which are ranked like the pools of walks.
 void HnswSearch::scan_codes(Work& work, const uint32_t* queries, size_t count) {
+  static_assert(kScannedRows <= Shortlist::kOffered);
   const NibbleCoder& coder = state_.codes->coder;
   const Blocks::View codes = state_.codes->codes.view();
   const size_t lines = coder.lines(), query_bytes = coder.query_bytes();

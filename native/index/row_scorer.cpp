@@ -48,10 +48,13 @@ void RowScorer::distances(const Query& query, const uint32_t* slots, size_t n, f
     const size_t count = std::min(kGatherRows, n - begin);
     for (size_t i = 0; i < count; ++i) rows[i] = rows_.row(slots[begin + i]);
     gather_(query.data, rows, count, shape_.dim, out + begin);
-    if (op_ != Op::dot) continue;
-    for (size_t i = begin; i < begin + count; ++i) {
-      const float row_norm = shape_.metric == Metric::cosine ? rows_.norm(slots[i]) : 0;
-      out[i] = distance_of_product(shape_, out[i], query.data, query.norm, rows[i - begin], row_norm, decoded);
+    if (shape_.metric == Metric::ip) {
+      for (size_t i = begin; i < begin + count; ++i) out[i] = -out[i];
+    } else if (shape_.metric == Metric::cosine) {
+      for (size_t i = begin; i < begin + count; ++i) {
+        out[i] =
+            distance_of_product(shape_, out[i], query.data, query.norm, rows[i - begin], rows_.norm(slots[i]), decoded);
+      }
     }
   }
 }
