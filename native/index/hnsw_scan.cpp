@@ -144,11 +144,8 @@ void HnswSearch::scan_rows(Work& work, const uint32_t* queries, size_t count) {
   }
   // Eight rows at least: so many the kernels take side by side.
   const size_t tile = std::clamp(kTileBytes / state_.widest().shape().stride() / 8 * 8, size_t{8}, kScoredRows);
-  for (size_t begin = 0, polled = 0; begin < allowed_; begin += tile) {
-    if (begin >= polled) {
-      if (cancelled(request_.cancel)) return;
-      polled += kPolledRows;
-    }
+  for (size_t begin = 0; begin < allowed_; begin += tile) {
+    if (begin % kPolledRows < tile && cancelled(request_.cancel)) return;
     const uint32_t* list = listed_ + begin;
     const size_t n = std::min(tile, allowed_ - begin);
     for (size_t i = 0; i < count; ++i) {

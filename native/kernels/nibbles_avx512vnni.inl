@@ -8,9 +8,9 @@ constexpr size_t kLeastAbreast = 24;  // queries; fewer leave too many lanes idl
 constexpr size_t kAbreastLines = 4;   // at a time: queries and rows side by side stay in L1
 constexpr size_t kAbreastCodes = 2 * kNibbleLine * kAbreastLines;
 
-// What one thread has in hand. The queries' codes: four of each, the next four of each …
+// What one thread has in hand. The codes of sixteen queries and of the others: four of each, the next four of each …
 struct Abreast {
-  alignas(64) int8_t queries[kAbreast * kAbreastCodes];
+  alignas(64) float queries[2][16 * kAbreastCodes / 4];  // floats, as store_transposed writes them
   alignas(64) uint8_t rows[kAbreastRows * kAbreastCodes];
   alignas(64) int32_t sums[kTiledRows * kAbreast];
   alignas(64) float values[16 * 16];
@@ -26,11 +26,7 @@ ANNEX_INLINE void put_abreast(const NibbleRowsQuery* queries, size_t nq, size_t 
         const size_t q = 16 * half + i;
         codes[i] = load_bytes(queries[q < nq ? q : nq - 1].codes + d, 0);
       });
-      float columns[16 * 16];
-      store_transposed(codes, columns);
-      for (size_t c = 0; c < 16; c++) {
-        memcpy(at.queries + ((d - from) / 4 + c) * 4 * kAbreast + 64 * half, columns + 16 * c, 64);
-      }
+      store_transposed(codes, at.queries[half] + 16 * (d - from) / 4);
     }
   }
 }
@@ -63,9 +59,8 @@ ANNEX_INLINE void add_abreast(const uint8_t* const* rows, const uint8_t* masks, 
     low[r] = _mm512_load_si512(sums + r * kAbreast);
     high[r] = _mm512_load_si512(sums + r * kAbreast + 16);
   });
-  const int8_t* q = at.queries;
-  for (size_t d = 0; d < 2 * kNibbleLine * lines; d += 4, q += 4 * kAbreast) {
-    const __m512i first = _mm512_load_si512(q), second = _mm512_load_si512(q + 64);
+  for (size_t d = 0; d < 2 * kNibbleLine * lines; d += 4) {
+    const __m512i first = _mm512_load_si512(at.queries[0] + 4 * d), second = _mm512_load_si512(at.queries[1] + 4 * d);
     unroll<R>([&](auto r) ANNEX_INLINE_LAMBDA {
       const __m512i codes = _mm512_set1_epi32(static_cast<int>(read_u32(at.rows + r * kAbreastCodes + d)));
       low[r] = _mm512_dpbusd_epi32(low[r], codes, first);
@@ -130,17 +125,14 @@ ANNEX_NOINLINE void nibbles_abreast(const NibbleRowsQuery* queries, size_t nq, c
 inline void tile_nibbles_abreast(const NibbleRowsQuery* queries, size_t nq, const void* const* rows, size_t n,
                                  size_t lines, float* out) {
   const uint8_t* const* row = reinterpret_cast<const uint8_t* const*>(rows);
+  const auto tile = queries->square != 0 ? nibbles_abreast<true> : nibbles_abreast<false>;
   size_t q = 0;
-  for (; nq - q >= kLeastAbreast; q += nq - q < kAbreast ? nq - q : kAbreast) {
+  while (nq - q >= kLeastAbreast) {
     const size_t count = nq - q < kAbreast ? nq - q : kAbreast;
     for (size_t i = 0; i < n; i += kTiledRows) {
-      const size_t some = n - i < kTiledRows ? n - i : kTiledRows;
-      if (queries->square != 0) {
-        nibbles_abreast<true>(queries + q, count, row + i, some, n, lines, out + q * n + i);
-      } else {
-        nibbles_abreast<false>(queries + q, count, row + i, some, n, lines, out + q * n + i);
-      }
+      tile(queries + q, count, row + i, n - i < kTiledRows ? n - i : kTiledRows, n, lines, out + q * n + i);
     }
+    q += count;
   }
   tile_nibbles(queries + q, nq - q, rows, n, lines, out + q * n);
 }
